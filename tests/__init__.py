@@ -1,0 +1,1 @@
+"""The tests. Folders mirror authserver/; architecture/, docs/, flows/ and house/ hold what belongs to no one module."""
