@@ -1,0 +1,135 @@
+"""The contract between the server and its features.
+
+A feature is one folder that exports ``FEATURE``; ``app.FEATURES`` lists them. It declares its endpoints, the grant types
+it adds to the token endpoint, what discovery says of it, and what the front page, the login page and ``authserver dev``
+show of it, so that a new feature edits nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+
+    from authserver.hasher import Hasher
+    from authserver.jose.client_keys import ClientKeys
+    from authserver.jose.keyring import Keyring
+    from authserver.oauth.params import Params
+    from authserver.oauth.values import Authorization, Client
+    from authserver.outbound import Outbound
+    from authserver.sealing.subkeys import Subkeys
+    from authserver.settings import Settings
+    from authserver.store.directory import Directory
+    from authserver.store.engine import Engine, Tx
+    from authserver.web.answers import Answer
+    from authserver.web.cors import CorsPolicy
+    from authserver.web.facts import Facts
+    from authserver.web.pages import Pages
+
+
+class Live:
+    """The signing keys as last read; replaced whole whenever the version row moves."""
+
+    __slots__ = ("keyring",)
+
+    def __init__(self, keyring: Keyring) -> None:
+        """Start with the keys read at start-up."""
+        self.keyring = keyring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What features work with; made once by ``app.create_app`` and never changed."""
+
+    settings: Settings
+    engine: Engine
+    directory: Directory
+    live: Live
+    subkeys: Subkeys
+    hasher: Hasher
+    outbound: Outbound
+    client_keys: ClientKeys
+    pages: Pages
+    features: tuple[Feature, ...]
+    grant_types: Mapping[str, GrantType]
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request: the process's clock read once, the services, and the facts of the request."""
+
+    now: datetime
+    services: Services
+    facts: Facts
+
+
+EndpointHandler: TypeAlias = "Callable[[Call, Params], Awaitable[Answer]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One path. ``errors`` says whether a refusal is JSON for a program or a page for a person."""
+
+    path: str
+    methods: frozenset[str]
+    handler: EndpointHandler
+    body: Literal["form", "json"] = "form"
+    errors: Literal["json", "page"] = "json"
+    cors: CorsPolicy = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated client, and the single-use proof it came with.
+
+    ``replay_key`` must be claimed as the first statement of the deciding transaction (RFC 7523 §3 rule 7).
+    """
+
+    client: Client
+    replay_key: bytes | None = None
+    replay_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a grant type has parsed and checked without a row; each grant type extends it."""
+
+
+P = TypeVar("P", bound=Prepared)
+
+
+class GrantType(Protocol):
+    """A grant type proves; the token endpoint issues (STYLE §3)."""
+
+    name: str
+
+    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared:
+        """Parse and check all that needs no row. No transaction is open."""
+
+    async def decide(self, call: Call, tx: Tx, client: Client, prepared: Prepared) -> Authorization:
+        """Load, decide, store. Nothing but the database is awaited; an OAuthError still commits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A line that people see on the front page, the login page or in ``authserver dev``."""
+
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One thing a client or a person can do."""
+
+    name: str
+    endpoints: tuple[Endpoint, ...] = ()
+    grant_types: tuple[GrantType, ...] = ()
+    metadata: Callable[[Settings], Mapping[str, object]] = field(default=lambda _: {})
+    developer_links: tuple[Link, ...] = ()  # front page, "For developers"
+    login_links: tuple[Link, ...] = ()  # second ways to sign in, under the login form
+    dev_lines: Callable[[str], tuple[tuple[str, str], ...]] = field(default=lambda _: ())  # issuer -> (label, text)

@@ -1,0 +1,28 @@
+"""The issuer's cookies: ``__Host-`` names, so that no sibling host and no plain-http page can plant one (RFC 6265bis).
+
+Browsers treat ``http://localhost`` as trustworthy and keep ``Secure`` cookies there, which is what development needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+SESSION: Final = "__Host-session"
+BROWSER: Final = "__Host-browser"  # binds a sign-in under way to the browser that began it
+DEVICE: Final = "__Host-device"  # a browser in which the user has signed in before
+
+_ATTRIBUTES: Final = "; Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+def set_cookie(name: str, value: str, lifetime: timedelta | None = None) -> tuple[str, str]:
+    """Return the header that sets a cookie; without a lifetime it ends with the browser."""
+    age = f"; Max-Age={int(lifetime.total_seconds())}" if lifetime is not None else ""
+    return "set-cookie", f"{name}={value}{_ATTRIBUTES}{age}"
+
+
+def clear_cookie(name: str) -> tuple[str, str]:
+    """Return the header that makes the browser forget a cookie."""
+    return "set-cookie", f"{name}={_ATTRIBUTES}; Max-Age=0"

@@ -1,0 +1,49 @@
+"""Which scripts of other origins may read an answer (Fetch §3.2). Never with credentials, never for ``null``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from authserver.web.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CorsPolicy: TypeAlias = Literal["none", "public", "clients"]
+
+_PREFLIGHT_SECONDS: Final = "600"
+
+
+class Cors:
+    """``public`` documents are for everybody; ``clients`` answers are for the origins of registered public clients."""
+
+    def __init__(self, is_client_origin: Callable[[str], bool]) -> None:
+        """Take the question whether an origin belongs to a registered client."""
+        self._is_client_origin = is_client_origin
+
+    def headers(self, policy: CorsPolicy, origin: str | None) -> tuple[tuple[str, str], ...]:
+        """Return what the answer says to the browser, nothing where the origin may not read it."""
+        if policy == "none" or origin is None or origin == "null":
+            return ()
+        if policy == "public":
+            return (("access-control-allow-origin", "*"),)
+        if self._is_client_origin(origin):
+            return (
+                ("access-control-allow-origin", origin),
+                ("access-control-expose-headers", "WWW-Authenticate, Retry-After, Request-Id"),
+                ("vary", "Origin"),
+            )
+        return (("vary", "Origin"),)
+
+    def preflight(self, policy: CorsPolicy, methods: frozenset[str], origin: str | None) -> Answer:
+        """Answer OPTIONS; the origin's own header is added to every answer by :meth:`headers`."""
+        if not any(name == "access-control-allow-origin" for name, _ in self.headers(policy, origin)):
+            return Answer(status=204)
+        return Answer(
+            status=204,
+            headers=(
+                ("access-control-allow-methods", ", ".join(sorted(methods))),
+                ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Request-Id"),
+                ("access-control-max-age", _PREFLIGHT_SECONDS),
+            ),
+        )

@@ -1,0 +1,268 @@
+"""The one ASGI adapter of every endpoint that features declare.
+
+It reads a bounded body into :class:`Params`, calls the endpoint, and turns its :class:`Answer`, or the
+:class:`OAuthError` it raised, into bytes. It stands in front of Starlette: a path it does not know goes on to
+``fallback``. It knows nothing of services or the clock; the callables it is given do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+import structlog
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.params import Params
+from authserver.phases import UnavailableError
+from authserver.web.answers import Answer, error_answer
+from authserver.web.facts import Facts
+from authserver.web.forwarded import client_address
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from authserver.web.cors import Cors, CorsPolicy
+
+    Handler: TypeAlias = Callable[[Facts, Params], Awaitable[Answer]]
+
+BODY_LIMIT: Final = 64 * 1024
+URL_LIMIT: Final = 8 * 1024
+_FORM: Final = b"application/x-www-form-urlencoded"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+log = structlog.get_logger("authserver.request")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One path the edge answers. A path that ends in ``/*`` takes its last segment as ``Facts.path_parameter``."""
+
+    path: str
+    methods: frozenset[str]
+    handler: Handler
+    body: Literal["form", "json"] = "form"
+    errors: Literal["json", "page"] = "json"
+    cors: CorsPolicy = "none"
+
+
+class ErrorPage(Protocol):
+    """Render a refusal for a person."""
+
+    def __call__(self, facts: Facts, error: OAuthError) -> Answer:
+        """Return the page."""
+
+
+class ClientGoneError(Exception):
+    """The peer hung up before its body was complete; nobody is left to answer."""
+
+
+class Edge:
+    """Path table, parameters, answers and errors of all endpoints, as one ASGI application."""
+
+    def __init__(  # the composition root names each part
+        self,
+        routes: Iterable[Route],
+        *,
+        fallback: ASGIApp,
+        cors: Cors,
+        error_page: ErrorPage,
+        new_request_id: Callable[[], str],
+        trusted_proxies: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        """Build the path table; two routes of one path are a bug."""
+        self._routes: dict[str, Route] = {}
+        for route in routes:
+            if route.path in self._routes:
+                message = f"two features declare {route.path}"
+                raise ValueError(message)
+            self._routes[route.path] = route
+        self._fallback = fallback
+        self._cors = cors
+        self._error_page = error_page
+        self._new_request_id = new_request_id
+        self._trusted_proxies = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request, or hand it on."""
+        route = self._find(scope)
+        if route is None:
+            await self._fallback(scope, receive, send)
+            return
+        facts = self._facts(scope, route)
+        try:
+            answer = await self._answer(route, facts, scope, receive)
+        except ClientGoneError:
+            return
+        answer = answer.with_headers(
+            ("request-id", facts.request_id), *self._cors.headers(route.cors, facts.header(b"origin"))
+        )
+        await _send(answer, facts.method, send)
+
+    def _find(self, scope: Scope) -> Route | None:
+        if scope["type"] != "http":
+            return None
+        path: str = scope["path"]
+        route = self._routes.get(path)
+        if route is None:
+            parent, _, last = path.rpartition("/")
+            route = self._routes.get(f"{parent}/*") if last else None
+        return route
+
+    def _facts(self, scope: Scope, route: Route) -> Facts:
+        headers = tuple(scope["headers"])
+        path: str = scope["path"]
+        peer = scope["client"][0] if scope["client"] else ""
+        offered = next((value for name, value in headers if name == b"request-id"), b"").decode("latin-1")
+        return Facts(
+            method=scope["method"],
+            path=path,
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            address=client_address(peer, headers, self._trusted_proxies) if self._trusted_proxies else peer,
+            request_id=offered if _REQUEST_ID.fullmatch(offered) else self._new_request_id(),
+            path_parameter=path.rpartition("/")[2] if route.path.endswith("*") else "",
+        )
+
+    async def _answer(self, route: Route, facts: Facts, scope: Scope, receive: Receive) -> Answer:
+        """Run the endpoint and log the request's one event; whatever is raised becomes an answer."""
+        try:
+            if facts.method == "OPTIONS" and route.cors != "none":
+                return self._cors.preflight(route.cors, route.methods, facts.header(b"origin"))
+            _check_request_line(route, facts, scope)
+            if facts.method == "POST" and route.body == "form":
+                form = Params.parse(await _read_form(facts, receive))
+            elif route.body == "json" and facts.method in {"POST", "PUT"}:
+                facts, form = await _read_json(facts, receive), Params()
+            else:
+                form = Params.parse(facts.query)
+            answer = await route.handler(facts, form)
+        except OAuthError as error:
+            log.info("refused", **_event(facts), status=error.status, error=error.error, refusal=error.refusal)
+            return self._error(route, facts, error)
+        except UnavailableError as error:
+            log.warning("unavailable", **_event(facts), status=503, refusal=error.refusal, cause=str(error))
+            return self._error(route, facts, _unavailable(error))
+        except ClientGoneError:
+            raise
+        except Exception:  # one request's bug is that request's 500
+            log.exception("bug", **_event(facts), status=500)
+            description = "an unexpected error; it has been logged"
+            return self._error(route, facts, OAuthError(ErrorCode.SERVER_ERROR, description, Refusal.BUG))
+        log.info("answered", **_event(facts), status=answer.status, **answer.log)
+        return answer
+
+    def _error(self, route: Route, facts: Facts, error: OAuthError) -> Answer:
+        if route.errors == "page":
+            return self._error_page(facts, error)
+        return error_answer(error, facts.request_id)
+
+
+def _event(facts: Facts) -> dict[str, str]:
+    return {
+        "request_id": facts.request_id,
+        "method": facts.method,
+        "path": facts.path,
+        "address": facts.address,
+    }
+
+
+def _unavailable(error: UnavailableError) -> OAuthError:
+    return OAuthError(
+        ErrorCode.TEMPORARILY_UNAVAILABLE,
+        "the server cannot decide this right now; try again",
+        Refusal.STORAGE_UNAVAILABLE,
+        headers=(("retry-after", str(error.retry_after)),),
+    )
+
+
+def _check_request_line(route: Route, facts: Facts, scope: Scope) -> None:
+    if facts.method not in route.methods and not (facts.method == "HEAD" and "GET" in route.methods):
+        allowed = ", ".join(sorted(route.methods))
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST,
+            f"this endpoint answers {allowed}",
+            Refusal.METHOD_NOT_ALLOWED,
+            status=405,
+            headers=(("allow", allowed),),
+        )
+    if len(scope["query_string"]) > URL_LIMIT:
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST, "the URL is longer than 8 KiB", Refusal.PARAMETER_TOO_LONG, status=414
+        )
+
+
+async def _read_form(facts: Facts, receive: Receive) -> bytes:
+    body = await _read_body(facts, receive)
+    if body and _media_type(facts) != _FORM:
+        raise _wrong_type("application/x-www-form-urlencoded")
+    return body
+
+
+async def _read_json(facts: Facts, receive: Receive) -> Facts:
+    body = await _read_body(facts, receive)
+    if _media_type(facts) != b"application/json":
+        raise _wrong_type("application/json")
+    return Facts(
+        method=facts.method,
+        path=facts.path,
+        query=facts.query,
+        headers=facts.headers,
+        address=facts.address,
+        request_id=facts.request_id,
+        path_parameter=facts.path_parameter,
+        body=body,
+    )
+
+
+def _media_type(facts: Facts) -> bytes:
+    value = next((value for name, value in facts.headers if name == b"content-type"), b"")
+    return value.partition(b";")[0].strip().lower()
+
+
+def _wrong_type(expected: str) -> OAuthError:
+    return OAuthError(
+        ErrorCode.INVALID_REQUEST, f"send the body as {expected}", Refusal.CONTENT_TYPE_WRONG, status=415
+    )
+
+
+async def _read_body(facts: Facts, receive: Receive) -> bytes:
+    """Return the whole body; 413 as soon as it is declared or found to be longer than ``BODY_LIMIT``."""
+    declared = next((value for name, value in facts.headers if name == b"content-length"), b"0")
+    if not declared.isdigit() or int(declared) > BODY_LIMIT:
+        raise _too_large()
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _too_large() -> OAuthError:
+    return OAuthError(
+        ErrorCode.INVALID_REQUEST,
+        "the body is larger than 64 KiB",
+        Refusal.BODY_TOO_LARGE,
+        status=413,
+        headers=(("connection", "close"),),
+    )
+
+
+async def _send(answer: Answer, method: str, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status not in {204, 304}:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
