@@ -1,0 +1,71 @@
+"""Who imports whom, and where an exception may be caught whole."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT, imported_modules, parse, python_files, relative
+
+# What of Authlib serves inside the server, and nothing else: its values and validation (docs/decisions/0001). A new
+# name here is a decision; its server framework and its deprecated JOSE never come in.
+AUTHLIB_IN_USE: dict[str, set[str]] = {}
+
+# Where one unit of work must not take others down. Each of them logs the traceback.
+MAY_CATCH_EVERYTHING: set[str] = set()
+
+# Imported where they are used: each costs a fresh `serve` process memory and start-up time.
+LAZY = ["alembic", "fastapi", "typer", "webauthn", "authlib.integrations"]
+
+
+def test_the_import_contracts_hold():
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_modules_of_authlib_in_use_are_the_listed_ones():
+    in_use: dict[str, set[str]] = {}
+    for path in python_files("authserver"):
+        for name in imported_modules(path):
+            if name.startswith("authlib"):
+                in_use.setdefault(relative(path), set()).add(name)
+    assert in_use == AUTHLIB_IN_USE
+
+
+@pytest.mark.parametrize("path", python_files("authserver/oauth"), ids=relative)
+def test_the_protocol_is_plain_python_and_authlib(path):
+    roots = {name.split(".")[0] for name in imported_modules(path)}
+    foreign = roots - set(sys.stdlib_module_names) - {"authlib", "authserver"}
+    assert not foreign
+    own = {name for name in imported_modules(path) if name.startswith("authserver")}
+    assert not [name for name in own if not name.startswith("authserver.oauth.")]
+
+
+def _catches_everything(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in caught)
+
+
+def test_everything_is_caught_only_where_one_unit_of_work_must_not_take_others_down():
+    places = {
+        relative(path)
+        for path in python_files("authserver")
+        if any(_catches_everything(node) for node in ast.walk(parse(path)))
+    }
+    assert places <= MAY_CATCH_EVERYTHING
+
+
+@pytest.mark.parametrize("path", python_files("clients"), ids=relative)
+def test_no_sample_imports_the_server(path):
+    assert not [name for name in imported_modules(path) if name.split(".")[0] == "authserver"]
+
+
+def test_a_fresh_server_process_has_not_imported_what_few_requests_need():
+    program = f"import sys, authserver.app; print(*[name for name in {LAZY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
