@@ -1,0 +1,128 @@
+"""What a person reads when a request is refused, and what the developer finds under the closed details (UX §1, §2).
+
+It shows only what the requester sent or what discovery publishes: never a client's list of addresses, nor a secret.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from authserver.oauth.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authserver.web.answers import Answer
+    from authserver.web.pages import Link, Pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """The page of one kind of refusal, in gettext's form; ``%(app)s`` is the app's name or "this app"."""
+
+    title: str = "%(app)s cannot sign you in yet"
+    what: str
+    advice: str = "Tell the people who run %(app)s."
+    fix: str | None = None  # a command for the operator, with {client_id} and {received} quoted for a shell
+
+
+_OTHERWISE: Final = _Words(what="It asked us in a way that we cannot answer, so nothing was sent to it.")
+_OURS: Final = _Words(
+    title="Something went wrong on our side",
+    what="Your sign-in could not be finished.",
+    advice="Please try again. If it happens again, tell the people who run this server the id below.",
+)
+_BUSY: Final = _Words(
+    title="We cannot answer right now",
+    what="Too much is asked of this server at the moment, or its database is away.",
+    advice="Please try again in a few seconds.",
+)
+_START_AGAIN: Final = _Words(
+    title="Please start again",
+    what="This sign-in took too long, or began in another browser.",
+    advice="Go back to %(app)s and start again.",
+)
+
+_WORDS: Final[Mapping[Refusal, _Words]] = {
+    Refusal.REDIRECT_URI_NOT_REGISTERED: _Words(
+        what="The address it asked us to return to is not on its list, so nothing was sent there.",
+        fix="authserver clients update {client_id} --add-redirect-uri {received}",
+    ),
+    Refusal.REDIRECT_URI_MISSING: _Words(
+        what="It did not say which of its addresses we should return to.",
+        fix="authserver clients show {client_id}",
+    ),
+    Refusal.CLIENT_UNKNOWN: _Words(
+        what="It is not known here. Its address may be mistyped, or it was removed.",
+        fix="authserver clients list",
+    ),
+    Refusal.CLIENT_NOT_IDENTIFIED: _Words(what="It did not say which app it is.", fix="authserver clients list"),
+    Refusal.CLIENT_DISABLED: _Words(
+        what="It is turned off here.",
+        fix="authserver clients show {client_id}",
+    ),
+    Refusal.CSRF: _Words(
+        title="Please check and send again",
+        what="This page was open for a long time, or the form came from somewhere else.",
+        advice="Go back, load the page again and send it once more.",
+    ),
+    Refusal.THROTTLED: _Words(
+        title="Too many tries",
+        what="There were too many tries in a short time.",
+        advice="Wait a minute, then try again.",
+    ),
+    Refusal.TRANSACTION_UNKNOWN: _START_AGAIN,
+    Refusal.TRANSACTION_EXPIRED: _START_AGAIN,
+    Refusal.BUG: _OURS,
+    Refusal.SERVER_STALE: _BUSY,
+    Refusal.SERVER_BUSY: _BUSY,
+    Refusal.STORAGE_UNAVAILABLE: _BUSY,
+}
+
+
+def error_page(
+    pages: Pages,
+    refusal: Refusal,
+    *,
+    status: int,
+    request_id: str,
+    client_name: str | None = None,
+    client_id: str | None = None,
+    received: str | None = None,
+    back: Link | None = None,
+) -> Answer:
+    """Return the page for a refusal.
+
+    ``client_name`` and ``back`` (a registered address) are given only where the client was found; ``client_id`` and
+    ``received`` are the requester's own words.
+    """
+    words = _WORDS.get(refusal, _OTHERWISE)
+    app = client_name if client_name is not None else pages.words("this app")
+    title = pages.words(words.title, app=app)
+    has_all_for_fix = words.fix is not None and not (
+        ("{client_id}" in words.fix and client_id is None) or ("{received}" in words.fix and received is None)
+    )
+    return pages.render(
+        "error.html",
+        title=title[:1].upper() + title[1:],
+        status=status,
+        problem=refusal,
+        what=words.what,
+        advice=words.advice,
+        app=app,
+        request_id=request_id,
+        back=back,
+        refusal=refusal,
+        meaning=refusal.meaning,
+        source=refusal.source,
+        received=received,
+        fix=_command(words.fix, client_id or "", received or "") if words.fix and has_all_for_fix else None,
+    )
+
+
+def _command(template: str, client_id: str, received: str) -> str:
+    """Fill a command in, quoted so that pasting it into a shell runs nothing that the requester wrote."""
+    parts = {"{client_id}": shlex.quote(client_id), "{received}": shlex.quote(received)}
+    return " ".join(parts.get(word, word) for word in template.split())
