@@ -40,6 +40,7 @@ class ErrorCode(StrEnum):
     INVALID_CLIENT_METADATA = "invalid_client_metadata"
     INVALID_SOFTWARE_STATEMENT = "invalid_software_statement"
     UNAPPROVED_SOFTWARE_STATEMENT = "unapproved_software_statement"
+    INVALID_DPOP_PROOF = "invalid_dpop_proof"  # RFC 9449 §5
     SLOW_DOWN = "slow_down"  # RFC 8628 §3.5; our word for 429 elsewhere
 
 

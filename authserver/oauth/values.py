@@ -130,6 +130,7 @@ class Client:
     first_party: bool = False
     api_register: bool = False
     require_pkce: bool = True
+    introspects: tuple[str, ...] = ()  # the resources it serves: it may ask about their tokens (RFC 7662)
     self_registered: bool = False  # through /register, without an operator's word for it
     registration_token_hash: bytes | None = None
     created_at: datetime
@@ -313,7 +314,7 @@ class Grant:
     expires_at: datetime
     created_at: datetime
     late: int = -2
-    bound_key: str | None = None  # JWK thumbprint or certificate digest of a sender-constrained grant
+    bound_key: str | None = None  # "jkt:" and a JWK thumbprint, or "x5t#S256:" and a certificate digest (RFC 7800 cnf)
     status_index: int | None = None
     revoked_at: datetime | None = None
     reason: str | None = None
