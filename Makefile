@@ -10,7 +10,7 @@ EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
 PROJECTS := $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS))
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	--no-emit-find-links --no-emit-index-url
-CHECKED := authserver clients tests
+CHECKED := authserver clients tests conftest.py
 T ?= tests/oauth
 
 ifdef UV

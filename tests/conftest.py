@@ -1,47 +1,13 @@
-"""Fixtures that every test may use: an event loop, and a fresh database on SQLite and on PostgreSQL."""
+"""A fresh database for every test that asks, on SQLite and on PostgreSQL."""
 
-import ipaddress
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import databases
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin the run: no setting of this machine reaches a test, and no test reaches another machine."""
-    for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
-        del os.environ[name]
-    if not hasattr(config, "workerinput"):
-        databases.begin_run()
-    sys.addaudithook(_refuse_other_machines)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the run: stop what it started."""
-    if not hasattr(config, "workerinput"):
-        databases.end_run()
-
-
-def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "socket.connect" or not isinstance(arguments[1], tuple):
-        return
-    host = arguments[1][0]
-    if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-        return
-    allowed = os.environ.get("TEST_DATABASE_URL", "")
-    assert host in allowed, f"a test wanted to reach {host}"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run async tests on asyncio; the server knows no other loop."""
-    return "asyncio"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

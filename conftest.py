@@ -1,0 +1,46 @@
+"""What holds for every test, those of the samples included: its surroundings, and the event loop."""
+
+import ipaddress
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from tests import databases
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the run: no setting of this machine reaches a test, and no test reaches another machine."""
+    for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
+        del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        databases.begin_run()
+    sys.addaudithook(_refuse_other_machines)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run: stop what it started."""
+    if not hasattr(config, "workerinput"):
+        databases.end_run()
+
+
+def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = arguments[1][0]
+    assert _is_this_machine(host) or host in os.environ.get("TEST_DATABASE_URL", ""), f"a test wanted to reach {host}"
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests on asyncio; the server knows no other loop."""
+    return "asyncio"
