@@ -112,10 +112,19 @@ class Postgresql:
         probe = [binaries / "postgres", "--version"]
         try:
             subprocess.run(probe, capture_output=True, check=True, cwd="/", **self._account)
-        except (OSError, subprocess.CalledProcessError):  # a package below root's home folder
-            shutil.copytree(binaries.parent, self.folder / "install", symlinks=True)
-            return self.folder / "install" / "bin"
+        except (OSError, subprocess.CalledProcessError):  # the Python package, below root's home folder
+            return self._copy_package(binaries.parent)
         return binaries
+
+    def _copy_package(self, installation: Path) -> Path:
+        """Copy the binaries and, where its wheel keeps them, the libraries beside the package."""
+        package = installation.parent
+        target = self.folder / "package" / package.name
+        shutil.copytree(installation, target / installation.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, target.with_name(libraries.name), symlinks=True)
+        return target / installation.name / "bin"
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
