@@ -1,0 +1,17 @@
+"""Verifies access tokens in a resource server: locally, from the issuer's published keys (RFC 9068).
+
+verify = Verifier(issuer="https://login.example.com", audience="https://notes.example.com")
+"""
+
+from authserver_verifier.claims import AccessToken
+from authserver_verifier.refusals import IssuerUnavailableError, Refusal, RequestRefusedError, TokenRefusedError
+from authserver_verifier.verifier import Verifier
+
+__all__ = [
+    "AccessToken",
+    "IssuerUnavailableError",
+    "Refusal",
+    "RequestRefusedError",
+    "TokenRefusedError",
+    "Verifier",
+]

@@ -1,0 +1,45 @@
+"""Where the access token stands in a request (RFC 6750 §2, RFC 9110 §11.6.2): in one Authorization header."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl
+
+from authserver_verifier.refusals import Refusal, TokenRefusedError
+
+FORM_TYPE = b"application/x-www-form-urlencoded"
+_CREDENTIALS = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+def find_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> str:
+    """Return the access token of a request. `headers` are ASGI's: names in lower case, one pair per line sent.
+
+    A token in the query would end up in logs and histories: it is refused, beside a header and alone.
+    Raises `TokenRefusedError`.
+    """
+    values = [value for name, value in headers if name == b"authorization"]
+    if len(values) > 1:
+        raise TokenRefusedError(Refusal.HEADER_REPEATED)
+    has_header = bool(values) and values[0].partition(b" ")[0].lower() == b"bearer"
+    if query_string and _names_token(query_string):
+        raise TokenRefusedError(Refusal.TWO_TOKENS if has_header else Refusal.TOKEN_NOT_IN_HEADER)
+    if not has_header:
+        raise TokenRefusedError(Refusal.NO_TOKEN)
+    credentials = _CREDENTIALS.fullmatch(values[0])
+    if credentials is None:
+        raise TokenRefusedError(Refusal.HEADER_MALFORMED)
+    return credentials[1].decode()
+
+
+def is_form(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether the body is a form: the one kind of body that could carry an access token (RFC 6750 §2.2)."""
+    return any(name == b"content-type" and value.lower().startswith(FORM_TYPE) for name, value in headers)
+
+
+def check_form(body: bytes) -> None:
+    """Refuse a form that carries an access token beside the one in the header (RFC 6750 §3.1)."""
+    if _names_token(body):
+        raise TokenRefusedError(Refusal.TWO_TOKENS)
+
+
+def _names_token(form: bytes) -> bool:
+    return any(name == b"access_token" for name, _ in parse_qsl(form, keep_blank_values=True))

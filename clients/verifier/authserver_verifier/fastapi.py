@@ -1,0 +1,45 @@
+"""A FastAPI dependency that gives the access token, and shows in the OpenAPI document that one is needed."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from authserver_verifier.bearer import check_form, is_form
+from authserver_verifier.claims import AccessToken
+from authserver_verifier.refusals import Refusal, RequestRefusedError, TokenRefusedError
+
+if TYPE_CHECKING:
+    from authserver_verifier.verifier import Verifier
+
+Dependency = Callable[[Request, HTTPAuthorizationCredentials | None], Awaitable[AccessToken]]
+
+# Reads nothing that we use: it is there for the "Authorize" button of the API's own documentation page.
+_documented = HTTPBearer(bearerFormat="JWT", scheme_name="access token", auto_error=False)
+
+
+def dependency(verifier: "Verifier", needed: frozenset[str]) -> Dependency:
+    """Return the dependency. A refusal is an HTTPException, so that the application's own handler can word it."""
+
+    async def access_token(
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_documented)]
+    ) -> AccessToken:
+        try:
+            verified = await verifier.authorize(request.headers.raw, request.scope["query_string"], needed)
+            if is_form(request.headers.raw):
+                await _check_form(request)
+        except RequestRefusedError as refused:
+            members = {"error": refused.error, "error_description": refused.description}
+            raise HTTPException(refused.status, members, refused.headers(verifier.audience)) from None
+        return verified
+
+    return access_token
+
+
+async def _check_form(request: Request) -> None:
+    try:
+        check_form(await request.body())
+    except RuntimeError:  # the endpoint takes a form, so FastAPI has read the stream and keeps what it parsed
+        if "access_token" in await request.form():
+            raise TokenRefusedError(Refusal.TWO_TOKENS) from None

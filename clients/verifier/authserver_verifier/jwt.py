@@ -1,0 +1,100 @@
+"""Reading a JWT in compact form, strictly (RFC 7515 §7.1, RFC 8725 §3).
+
+joserfc verifies signatures. What it lets through is refused here, before it sees the token: names that occur twice,
+`crit`, base64url with spare bits set, oversized tokens.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NoReturn
+
+from authserver_verifier.refusals import Refusal, TokenRefusedError
+
+MAX_TOKEN_BYTES = 8192
+MAX_KEY_ID_BYTES = 256
+ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_SEGMENTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedToken:
+    """A token whose header has been checked and whose signature has not: nothing in it may be believed yet.
+
+    `payload` is the segment as it was sent: it is decoded only once the signature is known to be good.
+    """
+
+    algorithm: str
+    key_id: str
+    signing_input: bytes
+    payload: bytes
+    signature: bytes
+
+
+def parse_token(token: bytes, algorithms: Collection[str]) -> UnverifiedToken:
+    """Take a compact JWS apart and check its header: type, an allowed algorithm, a key id and nothing critical.
+
+    `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token does not bring its own key (RFC 8725 §3.10).
+    Raises `TokenRefusedError`.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise TokenRefusedError(Refusal.TOKEN_TOO_LONG)
+    if token.count(b".") != _SEGMENTS - 1:
+        raise TokenRefusedError(Refusal.NOT_COMPACT)
+    header_segment, payload, signature_segment = token.split(b".")
+    header = parse_object(decode_segment(header_segment))
+    if "crit" in header:
+        raise TokenRefusedError(Refusal.HEADER_CRITICAL)
+    token_type, algorithm, key_id = header.get("typ"), header.get("alg"), header.get("kid")
+    if not isinstance(token_type, str) or token_type.lower() not in ACCESS_TOKEN_TYPES:
+        raise TokenRefusedError(Refusal.TYPE_WRONG)
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise TokenRefusedError(Refusal.ALGORITHM_NOT_ALLOWED)
+    if not isinstance(key_id, str) or not 0 < len(key_id.encode("utf-8", "replace")) <= MAX_KEY_ID_BYTES:
+        raise TokenRefusedError(Refusal.KEY_ID_MALFORMED)
+    return UnverifiedToken(
+        algorithm=algorithm,
+        key_id=key_id,
+        signing_input=token[: -len(signature_segment) - 1],
+        payload=payload,
+        signature=decode_segment(signature_segment),
+    )
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Decode base64url without padding, from its one canonical spelling only (RFC 7515 §2, RFC 4648 §3.5)."""
+    try:
+        decoded = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    except Base64Error:
+        raise TokenRefusedError(Refusal.NOT_CANONICAL) from None
+    # The decoder skips foreign characters and ignores spare bits; encoding again shows both.
+    if not segment or urlsafe_b64encode(decoded).rstrip(b"=") != segment:
+        raise TokenRefusedError(Refusal.NOT_CANONICAL)
+    return decoded
+
+
+def parse_object(text: bytes) -> dict[str, object]:
+    """Parse one JSON object in UTF-8. A name sent twice, NaN, infinities and endless nesting are refused."""
+    try:
+        value = _DECODER.decode(text.decode())
+    except (ValueError, RecursionError):
+        raise TokenRefusedError(Refusal.JSON_MALFORMED) from None
+    if not isinstance(value, dict):
+        raise TokenRefusedError(Refusal.JSON_MALFORMED)
+    return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise TokenRefusedError(Refusal.NAME_REPEATED)
+    return members
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise TokenRefusedError(Refusal.JSON_MALFORMED)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)

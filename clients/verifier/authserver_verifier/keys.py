@@ -1,0 +1,104 @@
+"""The issuer's public keys (RFC 7517): which of them are taken, and how one verifies a signature."""
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from joserfc import jwk
+from joserfc.errors import JoseError
+from joserfc.jwa import JWS_ALGORITHMS
+
+from authserver_verifier.jwt import decode_segment, parse_object
+from authserver_verifier.refusals import TokenRefusedError
+
+if TYPE_CHECKING:
+    from joserfc.jwa import JWSAlgModel
+
+logger = logging.getLogger("authserver_verifier")
+
+ALGORITHMS = frozenset({"ES256", "RS256", "PS256", "EdDSA"})
+MAX_KEYS = 100
+_MIN_RSA_BITS = 2048
+_MIN_RSA_EXPONENT = 65537
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+# A key without `alg` serves one algorithm all the same: never one key for two (RFC 8725 §3.1).
+_ALGORITHM_OF = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
+_MODELS = {model.name: model for model in JWS_ALGORITHMS if model.name in ALGORITHMS}
+
+
+class VerificationKey:
+    """One public key and the one algorithm it is for, parsed once and used for every token."""
+
+    __slots__ = ("_key", "_model")
+
+    def __init__(self, key: jwk.Key, model: "JWSAlgModel") -> None:
+        self._key = key
+        self._model = model
+
+    def verifies(self, signing_input: bytes, signature: bytes) -> bool:
+        """Tell whether this key made the signature."""
+        return self._model.verify(signing_input, signature, self._key)
+
+
+KeysByName = Mapping[tuple[str, str], VerificationKey]
+
+
+def parse_key_set(document: bytes, algorithms: Collection[str]) -> KeysByName:
+    """Return the usable keys of a JWK Set by key id and algorithm.
+
+    A key that cannot be used here (another type or use, no `kid`, weak, malformed) is passed over, as RFC 7517 §5 has
+    it, and so is one that shows its private half: whoever read it can sign. Raises ValueError where the document as a
+    whole is no JWK Set or holds more than `MAX_KEYS` keys.
+    """
+    try:
+        members = parse_object(document).get("keys")
+    except TokenRefusedError as refused:
+        raise ValueError(f"the key set is not a JSON object: {refused}") from None
+    if not isinstance(members, list) or len(members) > MAX_KEYS:
+        raise ValueError(f"the key set has no list of at most {MAX_KEYS} keys")
+    keys: dict[tuple[str, str], VerificationKey] = {}
+    for member in members:
+        try:
+            key_id, algorithm, key = _parse_key(member, algorithms)
+        except (JoseError, TokenRefusedError, ValueError, TypeError, KeyError) as error:
+            logger.debug("key passed over: %s", error)
+        else:
+            keys.setdefault((key_id, algorithm), key)
+    return keys
+
+
+def _parse_key(member: object, algorithms: Collection[str]) -> tuple[str, str, VerificationKey]:
+    """Return key id, algorithm and key, or raise one of the errors that a malformed JWK makes."""
+    if not isinstance(member, dict):
+        raise TypeError("not an object")
+    if not _PRIVATE_MEMBERS.isdisjoint(member):
+        logger.error("the issuer publishes a private or symmetric key; it is not trusted")
+        raise ValueError("private member")
+    key_id, key_type = _text(member, "kid"), _text(member, "kty")
+    curve = None if key_type == "RSA" else _text(member, "crv")
+    algorithm = _text(member, "alg") if "alg" in member else _ALGORITHM_OF[key_type, curve]
+    if member.get("use", "sig") != "sig" or algorithm not in algorithms:
+        raise ValueError("not for signatures, or its algorithm is not accepted")
+    if _ALGORITHM_OF[key_type, curve] != algorithm and (key_type, algorithm) != ("RSA", "PS256"):
+        raise ValueError("the algorithm is not this key's")
+    if key_type == "RSA":
+        _check_rsa(member)
+    key = jwk.import_key(member)
+    key.check_key_op("verify")
+    model = _MODELS[algorithm]
+    model.check_key(key)
+    return key_id, algorithm, VerificationKey(key, model)
+
+
+def _text(member: dict[str, Any], name: str) -> str:
+    value = member[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is not a string")
+    return value
+
+
+def _check_rsa(member: dict[str, Any]) -> None:
+    """Refuse RSA keys below 2048 bits or with a small or even exponent (RFC 8725 §3.5); joserfc takes them."""
+    modulus, exponent = (int.from_bytes(decode_segment(_text(member, name).encode())) for name in ("n", "e"))
+    if modulus.bit_length() < _MIN_RSA_BITS or exponent < _MIN_RSA_EXPONENT or exponent % 2 == 0:
+        raise ValueError("weak RSA key")
