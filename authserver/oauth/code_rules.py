@@ -1,0 +1,53 @@
+"""When an authorization code may be redeemed (RFC 6749 §4.1.3, RFC 7636 §4.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.pkce import check_verifier
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from authserver.oauth.params import Params
+    from authserver.oauth.values import AuthorizationCode, Client
+
+
+def check_redemption(
+    code: AuthorizationCode | None, client: Client, params: Params, now: datetime
+) -> AuthorizationCode:
+    """Return a code that this client may redeem with these parameters; raise ``invalid_grant`` for any other.
+
+    ``code`` is what the claim left: this use is already counted, so a first use has ``uses == 1``; None means that the
+    client has no such code. ``now`` is the database's clock. On ``Refusal.CODE_REPLAYED`` the caller revokes the
+    code's grant in the same transaction (§4.1.2); it comes before expiry, because late theft is still theft.
+    """
+    if code is None:
+        raise _refuse("the authorization code is not valid", Refusal.CODE_UNKNOWN)
+    if code.client_id != client.client_id:
+        raise _refuse("the authorization code is not valid", Refusal.CODE_OF_ANOTHER_CLIENT)
+    if code.uses > 1:
+        raise _refuse("the authorization code was used before; its tokens are revoked", Refusal.CODE_REPLAYED)
+    if now >= code.expires_at:
+        raise _refuse("the authorization code has expired", Refusal.CODE_EXPIRED)
+    _check_redirect_uri(code, params.get("redirect_uri"))
+    check_verifier(code.code_challenge, params.get("code_verifier"))
+    return code
+
+
+def _check_redirect_uri(code: AuthorizationCode, given: str | None) -> None:
+    """Refuse another redirect URI than the authorization request's, and a missing one that nothing stands in for.
+
+    It had to be repeated where it was sent (RFC 6749 §4.1.3) so that a code injected into another client's response
+    is noticed; a challenge notices that better, and OAuth 2.1 §4.1.3 has dropped the parameter for it.
+    """
+    if given is None:
+        if code.redirect_uri_given and code.code_challenge is None:
+            raise _refuse("redirect_uri is missing", Refusal.REDIRECT_URI_MISSING)
+    elif given != code.redirect_uri:
+        raise _refuse("redirect_uri is not the one of the authorization request", Refusal.REDIRECT_URI_DIFFERS)
+
+
+def _refuse(description: str, refusal: Refusal) -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_GRANT, description, refusal)
