@@ -9,8 +9,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from authlib.oidc.core.claims import UserInfo
 from authlib.oidc.core.util import create_half_hash
+
+from authserver.oauth.scope import OPENID, SCOPE_CLAIMS, join_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,7 @@ def build_access_token_claims(
         "sub": authorization.subject,
         "aud": one_or_all(authorization.audience or (issuer,)),
         "client_id": client_id,
-        "scope": " ".join(sorted(authorization.scope)),
+        "scope": join_scope(authorization.scope),
         "iat": issued_at,
         "exp": issued_at + _seconds(authorization.access_token_lifetime),
         "jti": build_jti(authorization.grant_id, entropy),
@@ -133,7 +134,8 @@ def build_userinfo_claims(user: User, scope: frozenset[str]) -> dict[str, object
         "phone_number": user.phone_number,
         "phone_number_verified": user.phone_number_verified if user.phone_number else None,
     }
-    return dict(UserInfo(present(claims)).filter(["openid", *scope]))
+    asked_for = {name for word in scope | {OPENID} for name in SCOPE_CLAIMS.get(word, ())}
+    return {name: value for name, value in present(claims).items() if name in asked_for}
 
 
 def one_or_all(values: tuple[str, ...]) -> str | list[str]:
