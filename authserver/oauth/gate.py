@@ -31,7 +31,7 @@ def may_issue(
 
 
 def check_user_exists(user: User | None, *, error: ErrorCode = ErrorCode.INVALID_GRANT) -> User:
-    """Return the user of a grant or code; refuse where the row is gone."""
+    """Return the user a grant or code is for; refuse where the row is gone."""
     if user is None:
         raise OAuthError(error, "the user's account no longer exists", Refusal.USER_GONE)
     return user
