@@ -18,13 +18,12 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-SAMPLE = Path(__file__).parent.parent
-sys.path.insert(0, str(SAMPLE))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from issuer import Registration
 
 # Another sample has an app.py too, and both are tested in one process: this one is known as web_app here.
-SPEC = importlib.util.spec_from_file_location("web_app", SAMPLE / "app.py")
+SPEC = importlib.util.spec_from_file_location("web_app", Path(__file__).parent.parent / "app.py")
 web_app = importlib.util.module_from_spec(SPEC)
 sys.modules["web_app"] = web_app
 SPEC.loader.exec_module(web_app)
