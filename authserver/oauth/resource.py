@@ -83,7 +83,7 @@ def choose_target(
     named = _get_all(asked, known)
     if scope is None:
         scope = _default_scope(client, named)
-    _check_known(scope, known)
+    _check_known(_not_empty(scope), known)
     check_registered(client, scope)
     if named:
         _check_within(scope, named)
@@ -149,7 +149,7 @@ def _get_all(asked: Sequence[str], known: Sequence[Resource]) -> tuple[Resource,
 def _default_scope(client: Client, named: tuple[Resource, ...]) -> frozenset[str]:
     """Return what a request without scope means; OpenID Connect's scopes must always be asked for by name."""
     registered = client.scope - OIDC_SCOPES
-    return _not_empty(registered & _union(named) if named else registered)
+    return registered & _union(named) if named else registered
 
 
 def _check_known(scope: frozenset[str], known: Sequence[Resource]) -> None:
