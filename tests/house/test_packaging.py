@@ -2,7 +2,6 @@
 
 import email.parser
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -66,11 +65,3 @@ def test_the_source_archive_can_be_installed_and_tested(sdist_names):
 def test_the_source_archive_holds_no_key_and_no_state(sdist_names):
     assert [name for name in sdist_names if name.startswith("keys/")] == ["keys/README.md"]
     assert [name for name in sdist_names if name.startswith((".venv", "var/", ".env")) or ".sqlite3" in name] == []
-
-
-def test_make_lists_each_of_its_targets():
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    phony = next(line for line in makefile.splitlines() if line.startswith(".PHONY:")).split()[1:]
-    make = [shutil.which("make") or "make", "--no-print-directory", "help"]
-    shown = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert [line.split()[1] for line in shown.splitlines()] == phony
