@@ -58,14 +58,14 @@ CONFIRM = {
     "user_name": "Ann",
     "client_name": "Notes",
     "other_apps": 2,
-    "hidden": {"state": "af0"},
+    "hidden": (("state", "af0"),),
 }
 SIGNED_OUT = {"told": (), "not_told": (), "back": None, "sign_in": "/login"}
 ALREADY = {"user_name": "Ann", "client_name": "Notes", "continue_url": "https://notes.example.org/"}
 EXPIRED = {"client_name": "Notes", "client_uri": "https://notes.example.org/"}
 FORM_POST = {
     "action": "https://notes.example.org/cb",
-    "fields": {"code": "c0de", "iss": ISSUER},
+    "parameters": (("code", "c0de"), ("iss", ISSUER)),
     "client_name": "Notes",
 }
 
