@@ -7,6 +7,8 @@ import argparse
 import json
 import os
 from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -91,7 +93,13 @@ def create_app(issuer: str, audience: str) -> Starlette:
             }
         )
 
+    @asynccontextmanager
+    async def announce(_: Starlette) -> AsyncIterator[None]:
+        print(f"{audience} takes tokens of {issuer}", flush=True)
+        yield
+
     return Starlette(
+        lifespan=announce,
         routes=[
             Route("/", about),
             Route("/healthz", healthz),
@@ -99,7 +107,7 @@ def create_app(issuer: str, audience: str) -> Starlette:
             Route("/notes", list_notes),
             Route("/notes", add_note, methods=["POST"]),
             Route("/experiment", experiment),
-        ]
+        ],
     )
 
 

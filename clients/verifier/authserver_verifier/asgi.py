@@ -1,5 +1,6 @@
 """Guarding a whole ASGI application, of any framework."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _POLICY_VIOLATION = 1008
+_MAX_FORM_BYTES = 65536
 
 
 class BearerGuard:
@@ -38,8 +40,8 @@ class BearerGuard:
         try:
             access_token = await self._verifier.authorize(scope["headers"], scope["query_string"], self._needed)
             if scope["type"] == "http" and is_form(scope["headers"]):
-                body, receive = await _read_body(receive)
-                check_form(body)
+                form, receive = await _read_form(receive)
+                check_form(form)
         except RequestRefusedError as refused:
             await self._refuse(refused, scope, send)
             return
@@ -55,22 +57,16 @@ class BearerGuard:
         await send({"type": "http.response.body", "body": refused.body()})
 
 
-async def _read_body(receive: Receive) -> tuple[bytes, Receive]:
-    """Read the whole body, and return with it a `receive` that gives it to the application once more."""
-    chunks = []
-    while True:
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):  # the last chunk, or a disconnect
-            break
-    body = b"".join(chunks)
-    replayed = (
-        [message, {"type": "http.request", "body": body}]
-        if message["type"] != "http.request"
-        else [{"type": "http.request", "body": body}]
-    )
+async def _read_form(receive: Receive) -> tuple[bytes, Receive]:
+    """Read a form of at most 64 KiB, or that much of it; the `receive` returned gives it to the application again."""
+    messages: deque[Message] = deque()
+    form, more = b"", True
+    while more and len(form) <= _MAX_FORM_BYTES:
+        messages.append(await receive())
+        form += messages[-1].get("body", b"")
+        more = messages[-1].get("more_body", False)  # false in the last chunk and in a disconnect
 
     async def replay() -> Message:
-        return replayed.pop() if replayed else await receive()
+        return messages.popleft() if messages else await receive()
 
-    return body, replay
+    return form, replay

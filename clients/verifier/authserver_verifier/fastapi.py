@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Dependency = Callable[[Request, HTTPAuthorizationCredentials | None], Awaitable[AccessToken]]
 
 # Reads nothing that we use: it is there for the "Authorize" button of the API's own documentation page.
-_documented = HTTPBearer(bearerFormat="JWT", scheme_name="access token", auto_error=False)
+_documented = HTTPBearer(bearerFormat="JWT", scheme_name="accessToken", auto_error=False)
 
 
 def dependency(verifier: "Verifier", needed: frozenset[str]) -> Dependency:

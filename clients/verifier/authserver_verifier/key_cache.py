@@ -80,10 +80,7 @@ class KeyCache:
 
         The future ends when the fetch does, well or not; what it brought is in `usable`.
         """
-        if self._asking is None and self._monotonic() < self._asked_at + interval:
-            return None
         with self._lock:
-            # Asked again under the lock: another thread may have started a fetch, and even ended it, in between.
             if self._asking is None and (now := self._monotonic()) >= self._asked_at + interval:
                 self._asked_at = now
                 # One short-lived thread per fetch: nothing to close, and nothing that a fork could leave behind.

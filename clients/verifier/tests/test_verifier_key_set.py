@@ -1,0 +1,218 @@
+"""Which keys of the issuer are trusted (RFC 7517 §5, RFC 8725 §3), and which issuer is (RFC 8414 §3.3)."""
+
+import json
+import warnings
+
+import httpx2
+import pytest
+from joserfc import jwk
+from joserfc.errors import SecurityWarning
+
+from authserver_verifier import IssuerUnavailableError, Refusal, Verifier
+from authserver_verifier.issuer import freshness
+from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, parse_key_set
+from authserver_verifier.testing import generate_key
+
+AUDIENCE = "https://notes.example.com"
+EC = generate_key("ES256").as_dict(private=False)
+RSA = generate_key("RS256").as_dict(private=False)
+ED = generate_key("EdDSA").as_dict(private=False)
+
+
+def parse(*members):
+    return parse_key_set(json.dumps({"keys": list(members)}).encode(), ALGORITHMS)
+
+
+def without(member, name):
+    return {key: value for key, value in member.items() if key != name}
+
+
+def test_each_key_is_found_by_its_id_and_its_one_algorithm():
+    pss = {**RSA, "alg": "PS256", "kid": "pss"}
+    assert set(parse(EC, RSA, ED, pss)) == {
+        (EC["kid"], "ES256"),
+        (RSA["kid"], "RS256"),
+        (ED["kid"], "EdDSA"),
+        ("pss", "PS256"),
+    }
+
+
+@pytest.mark.attack(65)
+def test_a_key_without_an_algorithm_serves_one_all_the_same():
+    assert set(parse(*(without(key, "alg") for key in (EC, RSA, ED)))) == {
+        (EC["kid"], "ES256"),
+        (RSA["kid"], "RS256"),
+        (ED["kid"], "EdDSA"),
+    }
+
+
+def test_the_first_of_two_keys_with_one_name_stands():
+    other = {**generate_key("ES256").as_dict(private=False), "kid": EC["kid"]}
+    first = parse(EC, other)
+    assert len(first) == 1
+
+
+@pytest.mark.attack(67)
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+def test_a_key_that_shows_its_private_half_is_not_trusted(algorithm, caplog):
+    leaked = generate_key(algorithm).as_dict(private=True)
+    assert set(parse(leaked, EC)) == {(EC["kid"], "ES256")}
+    assert leaked["d"] not in caplog.text
+    assert "private" in caplog.text
+
+
+@pytest.mark.attack(59)
+def test_a_symmetric_key_is_not_trusted():
+    assert not parse({"kty": "oct", "k": "c2VjcmV0", "kid": "mac", "alg": "HS256"})
+
+
+@pytest.mark.attack(65)
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param({**EC, "alg": "RS256"}, id="an RSA algorithm on an EC key"),
+        pytest.param({**EC, "alg": "ES384"}, id="an algorithm of another curve"),
+        pytest.param({**EC, "crv": "P-384"}, id="another curve"),
+        pytest.param({**EC, "crv": "secp256k1"}, id="a curve off the list"),
+        pytest.param({**EC, "y": EC["x"]}, id="a point off the curve"),
+        pytest.param({**EC, "x": "AA", "y": "AA"}, id="a short point"),
+        pytest.param({**RSA, "alg": "ES256"}, id="an EC algorithm on an RSA key"),
+        pytest.param({**RSA, "e": "AQ"}, id="exponent 1"),
+        pytest.param({**RSA, "e": "Aw"}, id="exponent 3"),
+        pytest.param({**RSA, "e": "AQAA"}, id="an even exponent"),
+        pytest.param({**ED, "crv": "Ed448"}, id="another Edwards curve"),
+        pytest.param({**ED, "crv": "X25519"}, id="a curve for key agreement"),
+        pytest.param({**EC, "use": "enc"}, id="for encryption"),
+        pytest.param({**EC, "key_ops": ["sign"]}, id="not for verifying"),
+        pytest.param(without(EC, "kid"), id="no name"),
+        pytest.param(without(EC, "x"), id="no coordinate"),
+        pytest.param(without(EC, "kty"), id="no type"),
+        pytest.param({**EC, "kid": 7}, id="a number for a name"),
+        pytest.param({**EC, "x": 7}, id="a number for a coordinate"),
+        pytest.param({**RSA, "n": [RSA["n"]]}, id="a list for a modulus"),
+        pytest.param({**RSA, "n": RSA["n"] + "="}, id="a padded modulus"),
+        pytest.param({**EC, "alg": ["ES256"]}, id="a list for an algorithm"),
+        pytest.param({**EC, "alg": "none"}, id="none"),
+        pytest.param("key", id="a string"),
+        pytest.param(None, id="null"),
+    ],
+)
+def test_a_key_that_cannot_be_right_is_passed_over_and_the_others_serve(member):
+    good = {**generate_key("ES256").as_dict(private=False), "kid": "good"}
+    assert set(parse(member, good)) == {("good", "ES256")}
+
+
+@pytest.mark.attack(65)
+def test_an_rsa_key_of_1024_bits_is_passed_over():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        weak = jwk.RSAKey.generate_key(1024, {"kid": "weak", "alg": "RS256"})
+    assert not parse(weak.as_dict(private=False))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html>", id="a page"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"{}", id="no keys"),
+        pytest.param(b'{"keys":{}}', id="keys that are no list"),
+        pytest.param(b'{"keys":[],"keys":[]}', id="keys twice"),
+        pytest.param(json.dumps({"keys": [EC] * (MAX_KEYS + 1)}).encode(), id="too many keys"),
+    ],
+)
+def test_what_is_no_key_set_is_the_issuers_fault(document, verify, issuer):
+    with pytest.raises(ValueError, match="key set"):
+        parse_key_set(document, ALGORITHMS)
+    issuer.bodies["/jwks"] = document
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+
+
+def test_an_empty_key_set_is_an_answer_no_token_is_good(verify, issuer, refused):
+    issuer.bodies["/jwks"] = b'{"keys":[]}'
+    with refused(Refusal.KEY_UNKNOWN):
+        verify.verify(issuer.token(AUDIENCE))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example",
+        "http://localhost.evil.example",
+        "http://192.0.2.1",
+        "ftp://localhost",
+        "localhost:9000",
+        "",
+        "https://",
+        "https://issuer.example?tenant=1",
+        "https://issuer.example#",
+        "https://user@issuer.example",
+    ],
+)
+def test_an_issuer_is_an_https_url_and_http_on_this_machine_only(url):
+    with pytest.raises(ValueError, match="issuer"):
+        Verifier(url, AUDIENCE)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://issuer.example/tenant", "http://localhost:9000", "http://127.0.0.2", "http://[::1]:9000"]
+)
+def test_these_are_issuers(url):
+    assert Verifier(url, AUDIENCE).audience == AUDIENCE
+
+
+@pytest.mark.parametrize("arguments", [{"algorithms": ["HS256"]}, {"algorithms": []}, {"audience": 'a"b'}])
+def test_an_argument_that_cannot_be_right_is_refused_at_once(arguments):
+    with pytest.raises(ValueError, match=r"algorithms|audience"):
+        Verifier(**{"issuer": "https://issuer.example", "audience": AUDIENCE, **arguments})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"issuer": "http://127.0.0.1:1"}, id="another issuer's"),
+        pytest.param({"issuer": None}, id="nobody's"),
+        pytest.param({"jwks_uri": None}, id="no jwks_uri"),
+        pytest.param({"jwks_uri": "http://keys.example/jwks"}, id="jwks_uri without TLS"),
+        pytest.param({"jwks_uri": "file:///etc/passwd"}, id="jwks_uri a file"),
+        pytest.param({"jwks_uri": "/jwks"}, id="jwks_uri relative"),
+    ],
+)
+def test_metadata_that_cannot_be_trusted_are_an_outage_and_said_in_the_log(changed, verify, issuer, caplog):
+    issuer.metadata |= changed
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "could not be fetched" in caplog.text
+    assert not issuer.requests["/jwks"]
+
+
+def test_an_issuer_with_one_of_the_two_documents_is_enough(issuer, clocks, monkeypatch):
+    oauth = issuer.answer
+
+    def only_openid(path, if_none_match):
+        return (404, {}, b"") if "oauth-authorization-server" in path else oauth(path, if_none_match)
+
+    monkeypatch.setattr(issuer, "answer", only_openid)
+    verify = Verifier(issuer.url, AUDIENCE, clock=clocks.wall, monotonic=clocks.monotonic)
+    assert verify.verify(issuer.token(AUDIENCE)).subject == "alice"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({"cache-control": "public, max-age=120"}, 120, id="as told"),
+        pytest.param({"cache-control": "MAX-AGE=120"}, 120, id="in capitals"),
+        pytest.param({"cache-control": "s-maxage=900, max-age=120"}, 120, id="not a shared cache's"),
+        pytest.param({"cache-control": "max-age=120", "age": "100"}, 20, id="what is left of it"),
+        pytest.param({"cache-control": "max-age=120", "age": "old"}, 120, id="an age that is no number"),
+        pytest.param({}, 300, id="not told"),
+        pytest.param({"cache-control": "max-age=0"}, 5, id="at least five seconds"),
+        pytest.param({"cache-control": "no-store"}, 5, id="no-store"),
+        pytest.param({"cache-control": "no-cache, max-age=900"}, 5, id="no-cache"),
+        pytest.param({"cache-control": "max-age=31536000"}, 3600, id="at most an hour"),
+    ],
+)
+def test_the_issuer_says_how_long_its_keys_are_fresh(headers, seconds):
+    assert freshness(httpx2.Headers(headers)) == seconds
