@@ -95,14 +95,14 @@ def next_step(
             raise _refuse(ErrorCode.ACCESS_DENIED, "the user did not allow it", Refusal.USER_DENIED)
         if signed_in is not None and not is_live(signed_in.session, session_idle, now):
             signed_in = None
-        login = _find_login(request, transaction, signed_in, hint_subject, offered_acrs, now)
-        if isinstance(login, Login):
-            return _ask_login(request, login)
-        if needs_consent(request, transaction, login.user, consent):
-            return _ask_consent(request, login.user, consent)
+        found = _find_login(request, transaction, signed_in, hint_subject, offered_acrs, now)
+        if isinstance(found, Login):
+            return _ask_login(request, found)
+        if needs_consent(request, transaction, found.user, consent):
+            return _ask_consent(request, found.user, consent)
     except OAuthError as error:
         return Refuse(error=error)
-    return Issue(user=login.user, session=login.session)
+    return Issue(user=found.user, session=found.session)
 
 
 def is_live(session: Session, idle: timedelta, now: datetime) -> bool:
