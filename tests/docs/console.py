@@ -1,0 +1,111 @@
+"""Run a page's console blocks as a reader would: in one shell, beside a demo issuer on free ports.
+
+`make run` starts `authserver dev` and leaves it running to the end of the page; everything else runs in a shell that
+keeps its variables. Ports 9000 to 9002 on the page stand for the free ones of the run.
+"""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.docs.markdown import Command
+
+PATIENCE = 60
+READY = "Ready in"
+DEMO = "make run"
+BIN = Path(sys.executable).parent
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different free ports of loopback."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
+
+
+class Reader:
+    """Somebody who types a page's commands, in `folder`, on this run's `ports`."""
+
+    def __init__(self, folder: Path, ports: list[int], stack: ExitStack) -> None:
+        """Open the shell."""
+        self._folder = folder
+        self._ports = dict(zip(("9000", "9001", "9002"), map(str, ports), strict=True))
+        self._stack = stack
+        self._shell = stack.enter_context(_process(["bash", "--norc"], folder))
+
+    def here(self, text: str) -> str:
+        """Return a page's text with this run's ports."""
+        return re.sub(r"\b900[0-2]\b", lambda found: self._ports[found[0]], text)
+
+    def type(self, command: Command) -> tuple[str, int]:
+        """Run one command; return what it printed, stderr included, and its exit code."""
+        if command.text == DEMO:
+            return self._start_demo(), 0
+        assert self._shell.stdin
+        self._shell.stdin.write(f"{self.here(command.text)}\nprintf '\\n[exit %s]\\n' $?\n".encode())
+        self._shell.stdin.flush()
+        printed = _read_until(self._shell, re.compile(r"\n\[exit (\d+)\]\n"))
+        output, _, code = printed.rstrip().rstrip("]").rpartition("\n[exit ")
+        return output, int(code)
+
+    def _start_demo(self) -> str:
+        issuer, api, app = self._ports.values()
+        dev = [BIN / "authserver", "dev", "--port", issuer, "--api-port", api, "--web-port", app]
+        process = self._stack.enter_context(_process(dev, self._folder))
+        return _read_until(process, re.compile(rf"{READY}.*\n"))
+
+
+@contextmanager
+def reader(folder: Path) -> Iterator[Reader]:
+    """Give a reader whose programs all stop at the end."""
+    with ExitStack() as stack:
+        yield Reader(folder, free_ports(3), stack)
+
+
+@contextmanager
+def _process(command: list[str | Path], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT if command[0] != "bash" else signal.SIGKILL)
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _read_until(process: subprocess.Popen[bytes], end: re.Pattern[str]) -> str:
+    assert process.stdout
+    deadline = time.monotonic() + PATIENCE
+    printed = b""
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([process.stdout], [], [], 0.2)
+        if ready:
+            block = os.read(process.stdout.fileno(), 65536)
+            printed += block
+            text = printed.decode(errors="replace")
+            if end.search(text):
+                return text
+            assert block, f"ended too early:\n{text}"
+    raise AssertionError(f"nothing more after {PATIENCE} s:\n{printed.decode(errors='replace')}")
