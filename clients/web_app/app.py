@@ -22,7 +22,7 @@ from sessions import ServerSessions, session_of
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -97,6 +97,10 @@ class WebApp:
     async def signed_out(self, request: Request) -> Response:
         """Say that it is done; the issuer sends the browser here."""
         return self._page(request, "signed_out.html")
+
+    async def healthz(self, _: Request) -> Response:
+        """Tell that the process answers; it says nothing about the issuer."""
+        return JSONResponse({"status": "ok"})
 
     async def show_error(self, request: Request, error: Exception) -> Response:
         """Show a problem as a page."""
@@ -201,6 +205,7 @@ def create_app(registration: Registration, api: str) -> Starlette:
             Route("/experiment", pages.experiment, methods=["POST"]),
             Route("/logout", pages.sign_out, methods=["POST"]),
             Route("/signed-out", pages.signed_out),
+            Route("/healthz", pages.healthz),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(ServerSessions, secure=registration.base_url.startswith("https://"))],
@@ -244,7 +249,9 @@ def main() -> None:
     options = parse_arguments()
     registration = registration_from(options)
     if not urlsplit(registration.issuer).netloc:
-        raise SystemExit(f"--issuer is not an address: {registration.issuer}")
+        raise SystemExit(f"--issuer is not an address: {registration.issuer!r}")
+    if not registration.client_id:
+        raise SystemExit("--client-id is missing: `authserver clients create` prints one")
     app = create_app(registration, options.api.rstrip("/"))
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
 
