@@ -179,6 +179,7 @@ class Refusal(StrEnum):
     TOKEN_REVOKED = "token_revoked", "RFC 6750 §3.1", "The access token's grant is revoked or gone."
     TOKEN_AUDIENCE = "token_audience", "RFC 9068 §4", "The access token is meant for another audience."
     TOKEN_SCOPE = "token_scope", "RFC 6750 §3.1", "The access token lacks a scope this needs."
+    CALLER_WITHOUT_CREDENTIALS = "caller_without_credentials", "RFC 7662 §2.1", "A client that cannot authenticate asked about a token."
     TOKEN_TYPE_UNSUPPORTED = "token_type_unsupported", "RFC 7009 §2.2.1", "This kind of token cannot be revoked."
 
     # registration
