@@ -38,7 +38,9 @@ class BearerGuard:
             await self._app(scope, receive, send)
             return
         try:
-            access_token = await self._verifier.authorize(scope["headers"], scope["query_string"], self._needed)
+            access_token = await self._verifier.authorize(
+                scope["headers"], scope.get("query_string", b""), self._needed
+            )
             if scope["type"] == "http" and is_form(scope["headers"]):
                 form, receive = await _read_form(receive)
                 check_form(form)

@@ -63,14 +63,14 @@ def loopback_http() -> httpx2.Client:
     return httpx2.Client(timeout=TIMEOUT, trust_env=False)
 
 
-def check_issuer(issuer: str) -> bool:
-    """Tell whether an issuer URL is on this machine. Raise ValueError where it cannot be an issuer (RFC 8414 §2)."""
-    parts = urlsplit(issuer)
-    if not parts.hostname or parts.username is not None or "?" in issuer or "#" in issuer:
-        raise ValueError(f"not an issuer URL: {issuer!r}")
+def check_url(url: str) -> bool:
+    """Tell whether an issuer's URL is on this machine. Raise ValueError where it cannot be one (RFC 8414 §2)."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username is not None or "?" in url or "#" in url:
+        raise ValueError(f"not the URL of an issuer: {url!r}")
     loopback = _is_loopback(parts.hostname)
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-        raise ValueError(f"an issuer is an https URL; http is for this machine only: {issuer!r}")
+        raise ValueError(f"the URL of an issuer begins with https; http is for this machine only: {url!r}")
     return loopback
 
 
@@ -89,7 +89,7 @@ class Issuer:
     def __init__(self, url: str, algorithms: Collection[str], http: Callable[[], httpx2.Client] | None) -> None:
         self._url = url
         self._algorithms = algorithms
-        self._loopback = check_issuer(url)
+        self._loopback = check_url(url)
         self._http = http or (loopback_http if self._loopback else default_http)
         self._jwks_uri: str | None = None
         self._metadata_until = 0.0
@@ -125,7 +125,7 @@ class Issuer:
         jwks_uri = metadata.get("jwks_uri")
         if not isinstance(jwks_uri, str):
             raise ValueError("the metadata name no jwks_uri")  # noqa: TRY004  # the document's fault, not a caller's
-        if check_issuer(jwks_uri.partition("?")[0]) and not self._loopback:
+        if check_url(jwks_uri.partition("?")[0]) and not self._loopback:
             raise ValueError("the jwks_uri is on this machine and the issuer is not")
         return jwks_uri
 
@@ -169,7 +169,7 @@ def _parse(document: bytes) -> dict[str, object]:
 def _get(client: httpx2.Client, url: str, etag: str | None = None) -> _Answer:
     """GET a document of at most 64 KiB, whole within two timeouts; redirects are not followed.
 
-    Compression is refused, so that the cap holds for what is parsed. Raises ValueError or an error of httpx2.
+    A compressed answer is refused: it could be a bomb. Raises ValueError or an error of httpx2.
     """
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     if etag:
@@ -179,7 +179,9 @@ def _get(client: httpx2.Client, url: str, etag: str | None = None) -> _Answer:
     with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
         if response.status_code not in {_OK, _NOT_MODIFIED, _NOT_FOUND}:
             raise ValueError(f"{url} answered with status {response.status_code}")
-        for chunk in response.iter_raw():
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise ValueError(f"{url} answers compressed, unasked")
+        for chunk in response.iter_bytes():
             body += chunk
             if len(body) > _MAX_DOCUMENT_BYTES or time.monotonic() - started > 2 * TIMEOUT:
                 raise ValueError(f"{url} answers too much or too slowly")

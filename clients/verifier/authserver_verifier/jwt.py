@@ -7,8 +7,8 @@ joserfc verifies signatures. What it lets through is refused here, before it see
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from authserver_verifier.refusals import Refusal, TokenRefusedError
@@ -33,18 +33,38 @@ class UnverifiedToken:
     signature: bytes
 
 
-def parse_token(token: bytes, algorithms: Collection[str]) -> UnverifiedToken:
-    """Take a compact JWS apart and check its header: type, an allowed algorithm, a key id and nothing critical.
-
-    `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token does not bring its own key (RFC 8725 §3.10).
-    Raises `TokenRefusedError`.
-    """
+def encode_token(token: str) -> bytes:
+    """Return a token's bytes, unless it is longer than any access token or not ASCII."""
     if len(token) > MAX_TOKEN_BYTES:
         raise TokenRefusedError(Refusal.TOKEN_TOO_LONG)
+    try:
+        return token.encode("ascii")
+    except UnicodeEncodeError:
+        raise TokenRefusedError(Refusal.NOT_COMPACT) from None
+
+
+def parse_token(token: bytes, algorithms: frozenset[str]) -> UnverifiedToken:
+    """Take a compact JWS apart and check its header. Raises `TokenRefusedError`."""
     if token.count(b".") != _SEGMENTS - 1:
         raise TokenRefusedError(Refusal.NOT_COMPACT)
     header_segment, payload, signature_segment = token.split(b".")
-    header = parse_object(decode_segment(header_segment))
+    algorithm, key_id = _parse_header(header_segment, algorithms)
+    return UnverifiedToken(
+        algorithm=algorithm,
+        key_id=key_id,
+        signing_input=token[: -len(signature_segment) - 1],
+        payload=payload,
+        signature=decode_segment(signature_segment),
+    )
+
+
+@lru_cache(maxsize=64)  # an issuer has one header per key
+def _parse_header(segment: bytes, algorithms: frozenset[str]) -> tuple[str, str]:
+    """Return algorithm and key id of a header with the right type, an allowed algorithm and nothing critical.
+
+    `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token does not bring its own key (RFC 8725 §3.10).
+    """
+    header = parse_object(decode_segment(segment))
     if "crit" in header:
         raise TokenRefusedError(Refusal.HEADER_CRITICAL)
     token_type, algorithm, key_id = header.get("typ"), header.get("alg"), header.get("kid")
@@ -54,13 +74,7 @@ def parse_token(token: bytes, algorithms: Collection[str]) -> UnverifiedToken:
         raise TokenRefusedError(Refusal.ALGORITHM_NOT_ALLOWED)
     if not isinstance(key_id, str) or not 0 < len(key_id.encode("utf-8", "replace")) <= MAX_KEY_ID_BYTES:
         raise TokenRefusedError(Refusal.KEY_ID_MALFORMED)
-    return UnverifiedToken(
-        algorithm=algorithm,
-        key_id=key_id,
-        signing_input=token[: -len(signature_segment) - 1],
-        payload=payload,
-        signature=decode_segment(signature_segment),
-    )
+    return algorithm, key_id
 
 
 def decode_segment(segment: bytes) -> bytes:

@@ -95,6 +95,8 @@ class KeyCache:
             key_set = self._issuer.fetch_keys(held.key_set if held else None, self._monotonic())
         except IssuerFaultError as fault:
             logger.warning("the issuer's keys could not be fetched: %s", fault)
+        except Exception:  # a bug, in a client of the user's own making perhaps: whoever waits gets a 503, not nothing
+            logger.exception("the issuer's keys could not be fetched")
         else:
             fresh_until = self._monotonic() + key_set.fresh_for
             self._held = _Held(key_set=key_set, fresh_until=fresh_until, usable_until=fresh_until + MAX_STALE)

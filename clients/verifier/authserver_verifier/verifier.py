@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from hashlib import sha256
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
@@ -15,7 +16,7 @@ import httpx2
 from authserver_verifier.bearer import find_token
 from authserver_verifier.claims import AccessToken, Expectation, check_claims
 from authserver_verifier.issuer import Issuer
-from authserver_verifier.jwt import MAX_TOKEN_BYTES, UnverifiedToken, decode_segment, parse_object, parse_token
+from authserver_verifier.jwt import UnverifiedToken, decode_segment, encode_token, parse_object, parse_token
 from authserver_verifier.key_cache import KeyCache
 from authserver_verifier.keys import ALGORITHMS, KeysByName
 from authserver_verifier.refusals import Refusal, RequestRefusedError, TokenRefusedError
@@ -83,6 +84,7 @@ class Verifier:
         self._clock = clock
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._seen_tokens = seen_tokens
+        self._remembering = Lock()
 
     # --- frameworks ---------------------------------------------------------------------------------------------------
 
@@ -123,20 +125,22 @@ class Verifier:
 
         Raises `TokenRefusedError`, or `IssuerUnavailableError` where that cannot be decided.
         """
-        encoded = _encode(token)
-        access_token = self._recall(encoded)
+        encoded = encode_token(token)
+        digest = sha256(encoded).digest()
+        access_token = self._recall(digest)
         if access_token is not None:
             return access_token
         unverified = parse_token(encoded, self._algorithms)
         fetch = self._keys.worth_waiting_for(unverified.key_id, unverified.algorithm)
         if fetch is not None:
             concurrent.futures.wait([fetch], MAX_WAIT)
-        return self._check(encoded, unverified)
+        return self._check(digest, unverified)
 
     async def verify_async(self, token: str) -> AccessToken:
         """The same in an asyncio event loop, which goes on with other work meanwhile."""
-        encoded = _encode(token)
-        access_token = self._recall(encoded)
+        encoded = encode_token(token)
+        digest = sha256(encoded).digest()
+        access_token = self._recall(digest)
         if access_token is not None:
             return access_token
         unverified = parse_token(encoded, self._algorithms)
@@ -144,16 +148,16 @@ class Verifier:
         if fetch is not None:
             # Not wait_for: it would cancel the fetch that others wait for.
             await asyncio.wait([asyncio.wrap_future(fetch)], timeout=MAX_WAIT)
-        return self._check(encoded, unverified)
+        return self._check(digest, unverified)
 
-    def _recall(self, encoded: bytes) -> AccessToken | None:
+    def _recall(self, digest: bytes) -> AccessToken | None:
         """Return a token verified before, unless it is over or the keys have changed: its own may have been dropped."""
-        seen = self._seen.get(sha256(encoded).digest())
+        seen = self._seen.get(digest)
         if seen is None or seen.keys is not self._keys.usable() or self._clock() >= seen.over_at:
             return None
         return seen.access_token
 
-    def _check(self, encoded: bytes, unverified: UnverifiedToken) -> AccessToken:
+    def _check(self, digest: bytes, unverified: UnverifiedToken) -> AccessToken:
         keys = self._keys.require()
         key = keys.get((unverified.key_id, unverified.algorithm))
         if key is None:
@@ -163,13 +167,11 @@ class Verifier:
         claims = parse_object(decode_segment(unverified.payload))
         access_token = check_claims(claims, unverified.key_id, self._expected, self._clock())
         over_at = access_token.expires_at.timestamp() + self._expected.leeway
-        self._remember(encoded, _Seen(access_token, keys, over_at))
+        with self._remembering:
+            self._seen[digest] = _Seen(access_token, keys, over_at)
+            if len(self._seen) > self._seen_tokens:
+                self._seen.popitem(last=False)
         return access_token
-
-    def _remember(self, encoded: bytes, seen: _Seen) -> None:
-        self._seen[sha256(encoded).digest()] = seen
-        while len(self._seen) > self._seen_tokens:
-            self._seen.popitem(last=False)
 
 
 def check_scopes(scopes: Collection[str]) -> frozenset[str]:
@@ -178,13 +180,3 @@ def check_scopes(scopes: Collection[str]) -> frozenset[str]:
         if not _SCOPE_TOKEN.fullmatch(scope):
             raise ValueError(f"not a scope: {scope!r} (several scopes are several arguments)")
     return frozenset(scopes)
-
-
-def _encode(token: str) -> bytes:
-    """Return the token's bytes, unless it is longer than any access token or not ASCII."""
-    if len(token) > MAX_TOKEN_BYTES:
-        raise TokenRefusedError(Refusal.TOKEN_TOO_LONG)
-    try:
-        return token.encode("ascii")
-    except UnicodeEncodeError:
-        raise TokenRefusedError(Refusal.NOT_COMPACT) from None

@@ -1,6 +1,7 @@
 """The same answers through Starlette, FastAPI and plain ASGI (RFC 6750 §3)."""
 
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -171,6 +172,30 @@ def test_a_websocket_is_opened_with_a_token_only(verify, bearer):
             assert socket.receive_text() == "alice"
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/notes/socket", headers=bearer()):
             pass
+
+
+def test_a_guarded_application_still_starts_and_stops(verify):
+    seen = []
+
+    @asynccontextmanager
+    async def lifespan(_):
+        seen.append("started")
+        yield
+        seen.append("stopped")
+
+    with TestClient(verify.asgi(Starlette(lifespan=lifespan))) as client:
+        assert client.get("/").status_code == 401
+    assert seen == ["started", "stopped"]
+
+
+def test_a_form_in_many_pieces_reaches_a_guarded_application_whole(verify, bearer):
+    async def echo(request):
+        return JSONResponse({"length": len(await request.body())})
+
+    client = TestClient(verify.asgi(Starlette(routes=[Route("/", echo, methods=["POST"])])))
+    headers = bearer() | {"content-type": "application/x-www-form-urlencoded"}
+    pieces = (b"a=" + b"x" * 30_000 for _ in range(5))
+    assert client.post("/", content=pieces, headers=headers).json() == {"length": 5 * 30_002}
 
 
 def test_a_form_without_a_form_endpoint_is_looked_through_in_fastapi_too(verify, bearer):

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 from authserver_verifier import IssuerUnavailableError, Refusal, TokenRefusedError, Verifier
@@ -152,7 +153,7 @@ def test_the_wait_told_shrinks_to_the_next_fetch_and_is_never_zero(verify, issue
 @pytest.mark.fault("B16")
 def test_five_thousand_unknown_key_ids_a_second_reach_the_issuer_once_per_interval(verify, issuer, clocks):
     verify.verify(issuer.token(AUDIENCE))
-    header, payload, signature = issuer.token(AUDIENCE).split(".")
+    _, payload, signature = issuer.token(AUDIENCE).split(".")
     storm = [f"{issuer.sign(b'{}', {'kid': f'made-up-{n}'}).split('.')[0]}.{payload}.{signature}" for n in range(200)]
     refusals = Counter()
     for _ in range(10):
@@ -166,7 +167,6 @@ def test_five_thousand_unknown_key_ids_a_second_reach_the_issuer_once_per_interv
     seconds = 10 * (400 / 5_000 + REFETCH_INTERVAL / 2)
     assert issuer.requests["/jwks"] <= 1 + seconds / REFETCH_INTERVAL
     assert issuer.requests["/jwks"] >= 3, "the issuer is asked again, now and then"
-    assert header
 
 
 @pytest.mark.fault("B16")
@@ -203,6 +203,13 @@ async def test_a_caller_who_gives_up_does_not_take_the_fetch_from_the_others(ver
     assert issuer.requests["/jwks"] == 1
 
 
+async def test_a_token_seen_before_is_the_same_in_a_thread_and_in_an_event_loop(verify, issuer):
+    token = issuer.token(AUDIENCE)
+    first = await verify.verify_async(token)
+    assert await verify.verify_async(token) is first
+    assert await asyncio.to_thread(verify.verify, token) is first
+
+
 async def test_nobody_waits_longer_than_the_deadline(verify, issuer, monkeypatch):
     monkeypatch.setattr("authserver_verifier.verifier.MAX_WAIT", 0.05)
     issuer.delay = 0.3
@@ -211,6 +218,24 @@ async def test_nobody_waits_longer_than_the_deadline(verify, issuer, monkeypatch
     with pytest.raises(IssuerUnavailableError):
         verify.verify(issuer.token(AUDIENCE))
     wait_for_fetches()
+
+
+def test_a_client_of_the_users_own_that_breaks_is_a_503_and_a_traceback_in_the_log(issuer, clocks, caplog):
+    verify = Verifier(issuer.url, AUDIENCE, http=lambda: 1 // 0, clock=clocks.wall, monotonic=clocks.monotonic)
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_client_of_the_users_own_is_used(issuer, clocks):
+    verify = Verifier(
+        issuer.url,
+        AUDIENCE,
+        http=lambda: httpx2.Client(trust_env=False, headers={"user-agent": "notes"}),
+        clock=clocks.wall,
+        monotonic=clocks.monotonic,
+    )
+    assert verify.verify(issuer.token(AUDIENCE)).subject == "alice"
 
 
 def test_a_key_set_without_end_is_cut_off(verify, issuer, caplog):

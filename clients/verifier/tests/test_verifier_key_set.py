@@ -1,5 +1,6 @@
 """Which keys of the issuer are trusted (RFC 7517 §5, RFC 8725 §3), and which issuer is (RFC 8414 §3.3)."""
 
+import gzip
 import json
 import warnings
 
@@ -178,6 +179,7 @@ def test_an_argument_that_cannot_be_right_is_refused_at_once(arguments):
         pytest.param({"jwks_uri": "http://keys.example/jwks"}, id="jwks_uri without TLS"),
         pytest.param({"jwks_uri": "file:///etc/passwd"}, id="jwks_uri a file"),
         pytest.param({"jwks_uri": "/jwks"}, id="jwks_uri relative"),
+        pytest.param({"jwks_uri": "http://127.0.0.1:1/#jwks"}, id="jwks_uri with a fragment"),
     ],
 )
 def test_metadata_that_cannot_be_trusted_are_an_outage_and_said_in_the_log(changed, verify, issuer, caplog):
@@ -186,6 +188,50 @@ def test_metadata_that_cannot_be_trusted_are_an_outage_and_said_in_the_log(chang
         verify.verify(issuer.token(AUDIENCE))
     assert "could not be fetched" in caplog.text
     assert not issuer.requests["/jwks"]
+
+
+def test_metadata_that_are_no_json_are_an_outage(verify, issuer, caplog):
+    issuer.bodies["/.well-known/oauth-authorization-server"] = b"<html>"
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "not a JSON object" in caplog.text
+
+
+def test_a_jwks_uri_that_leads_nowhere_is_an_outage_until_the_metadata_are_right(verify, issuer, clocks, caplog):
+    issuer.metadata["jwks_uri"] = f"{issuer.url}/nowhere"
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "status 404" in caplog.text
+    issuer.metadata["jwks_uri"] = f"{issuer.url}/jwks"
+    clocks.move(5)
+    assert verify.verify(issuer.token(AUDIENCE)).subject == "alice"
+
+
+def test_an_issuer_elsewhere_cannot_send_us_to_this_machine(issuer, caplog):
+    url = "https://login.example.com"
+    metadata = {"issuer": url, "jwks_uri": f"{issuer.url}/jwks"}
+    elsewhere = httpx2.MockTransport(lambda _: httpx2.Response(200, json=metadata))
+    verify = Verifier(url, AUDIENCE, http=lambda: httpx2.Client(transport=elsewhere))
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "on this machine and the issuer is not" in caplog.text
+
+
+def test_a_compressed_answer_is_not_unpacked(issuer, caplog):
+    bomb = gzip.compress(b" " * 60_000)
+    answer = httpx2.MockTransport(lambda _: httpx2.Response(200, content=bomb, headers={"content-encoding": "gzip"}))
+    verify = Verifier("https://login.example.com", AUDIENCE, http=lambda: httpx2.Client(transport=answer))
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "compressed" in caplog.text
+
+
+def test_an_issuer_with_tls_is_asked_with_tls_only(issuer, caplog):
+    verify = Verifier(issuer.url.replace("http:", "https:"), AUDIENCE)
+    with pytest.raises(IssuerUnavailableError):
+        verify.verify(issuer.token(AUDIENCE))
+    assert "ConnectError" in caplog.text
+    assert not issuer.requests
 
 
 def test_an_issuer_with_one_of_the_two_documents_is_enough(issuer, clocks, monkeypatch):

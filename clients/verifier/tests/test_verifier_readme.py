@@ -21,13 +21,13 @@ def test_the_lines_for_each_framework_guard_an_endpoint(framework, issuer):
     names: dict[str, object] = {}
     exec(program.replace("https://login.example.com", issuer.url), names)  # noqa: S102  # that is the test
     issuer._clock = names["verify"]._clock
-    with TestClient(names["app"]) as client:
-        answers = [
-            client.get("/notes", headers={"authorization": f"Bearer {issuer.token(AUDIENCE, scope=scope)}"})
-            for scope in ("notes.read", "notes.write")
-        ]
-        assert [answer.status_code for answer in [*answers, client.get("/notes")]] == [200, 403, 401]
-        assert answers[0].json() == {"owner": "alice"}
+    client = TestClient(names["app"])
+    answers = [
+        client.get("/notes", headers={"authorization": f"Bearer {issuer.token(AUDIENCE, scope=scope)}"})
+        for scope in ("notes.read", "notes.write")
+    ]
+    assert [answer.status_code for answer in [*answers, client.get("/notes")]] == [200, 403, 401]
+    assert answers[0].json() == {"owner": "alice"}
 
 
 def test_the_lines_for_tests_hold():
