@@ -90,7 +90,7 @@ def _read_key(member: Mapping[str, Any]) -> tuple[ClientKey, ...]:
         message = "a key cannot be read, or is no point of its curve"
         raise JwkError(message) from error
     alg = member.get("alg")
-    if alg is not None and alg not in algorithms:
+    if alg is not None and not (isinstance(alg, str) and alg in algorithms):
         message = f"alg of this key must be one of {', '.join(sorted(algorithms))}"
         raise JwkError(message)
     return (ClientKey(kid, frozenset({alg} if alg else algorithms), key),)

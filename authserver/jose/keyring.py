@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc.jwk import ECKey, RSAKey
 
 from authserver.jose.compact import encode_base64url
-from authserver.jose.schedule import LISTED, KeyState, next_change_at, state_of
+from authserver.jose.schedule import LISTED, next_change_at, state_of
 from authserver.sealing.records import SigningKey
 
 if TYPE_CHECKING:
@@ -169,11 +169,6 @@ def public_pem(row: SigningKey) -> str:
     """Return the public key as PEM (SubjectPublicKeyInfo), for tools that read no JWK."""
     kind = ECKey if row.alg == "ES256" else RSAKey
     return kind.import_key(dict(row.public_jwk)).as_pem(private=False).decode("ascii")
-
-
-def key_state(row: SigningKey, now: datetime) -> KeyState:
-    """Return the state of a row, for lists."""
-    return state_of(row, now)
 
 
 def _open(row: SigningKey, box: Box, issuer: str) -> LoadedKey:

@@ -1,0 +1,137 @@
+"""The keyring: what signs, what /jwks says, and what a process does whose key file is gone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from joserfc.jwk import KeySet
+
+from authserver.jose.keyring import NoSigningKeyError, generate, public_pem
+from authserver.sealing.box import Box, UnsealError
+from tests.jose.keys import BOX, ISSUER, MAX_AGE, NOW, both, ring, row
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+CURRENT = replace(row("ES256"), sign_until=NOW + DAY, drop_at=NOW + 3 * DAY)
+NEXT = replace(row("ES256", 2), sign_from=NOW + DAY)
+
+
+def kids(keyring, now):
+    return [key["kid"] for key in json.loads(keyring.jwks(now).body)["keys"]]
+
+
+def test_all_nodes_change_over_at_the_same_moment_without_a_word():
+    keyring = ring(CURRENT, NEXT)
+    assert keyring.signing_key("ES256", NOW + DAY - SECOND).kid == CURRENT.kid
+    assert keyring.signing_key("ES256", NOW + DAY).kid == NEXT.kid
+    assert keyring.signing_key("ES256", NOW).kid == CURRENT.kid, "and a clock that steps back finds the old one"
+
+
+def test_a_key_is_in_jwks_before_it_signs_and_until_it_is_dropped():
+    keyring = ring(CURRENT, NEXT)
+    for moment in (NOW, NOW + DAY, NOW + 3 * DAY - SECOND):
+        assert kids(keyring, moment) == [CURRENT.kid, NEXT.kid]
+    assert kids(keyring, NOW + 3 * DAY) == [NEXT.kid]
+
+
+def test_the_answer_is_the_same_bytes_with_the_same_etag_until_something_changes():
+    keyring = ring(CURRENT, NEXT)
+    first = keyring.jwks(NOW)
+    assert keyring.jwks(NOW + timedelta(hours=1)).body is first.body
+    assert ring(NEXT, CURRENT).jwks(NOW) == first, "another process says the same"
+    later = keyring.jwks(NOW + 3 * DAY)
+    assert later.etag != first.etag
+    assert (first.etag[0], first.etag[-1]) == ('"', '"')
+
+
+@pytest.mark.parametrize(
+    ("before", "max_age"), [(DAY, 300), (301 * SECOND, 300), (300 * SECOND, 300), (100 * SECOND, 100), (2 * SECOND, 10)]
+)
+def test_max_age_is_shorter_close_to_a_change(before, max_age):
+    assert ring(CURRENT, NEXT).jwks(NOW + DAY - before).max_age == max_age
+
+
+def test_max_age_is_the_setting_where_no_change_is_known():
+    assert both().jwks(NOW).max_age == 300
+
+
+@pytest.mark.attack(67)
+def test_jwks_holds_public_members_only_and_any_library_reads_it():
+    document = json.loads(both().jwks(NOW).body)
+    assert [sorted(key) for key in document["keys"]] == [
+        ["alg", "crv", "kid", "kty", "use", "x", "y"],
+        ["alg", "e", "kid", "kty", "n", "use"],
+    ]
+    assert [key.kid for key in KeySet.import_key_set(document).keys] == [row("ES256").kid, row("RS256").kid]
+
+
+@pytest.mark.fault("B17")
+def test_a_revoked_key_is_nowhere_even_if_a_backup_brings_its_row_back():
+    keyring = ring(replace(CURRENT, revoked_at=NOW), NEXT)
+    assert kids(keyring, NOW) == [NEXT.kid]
+    assert keyring.find(CURRENT.kid, NOW) is None
+    with pytest.raises(NoSigningKeyError):
+        keyring.signing_key("ES256", NOW)
+
+
+def test_a_key_verifies_while_it_is_listed_and_no_longer():
+    keyring = ring(CURRENT, NEXT)
+    assert keyring.find(NEXT.kid, NOW).kid == NEXT.kid, "another node's clock may be ahead"
+    assert keyring.find(CURRENT.kid, NOW + 3 * DAY - SECOND) is not None
+    assert keyring.find(CURRENT.kid, NOW + 3 * DAY) is None
+    assert keyring.find("unknown", NOW) is None
+
+
+def test_an_algorithm_without_a_key_says_where_to_look():
+    with pytest.raises(NoSigningKeyError, match="authserver keys list"):
+        ring(CURRENT).signing_key("RS256", NOW)
+
+
+@pytest.mark.fault("B13")
+def test_the_wrong_sealing_key_stops_the_load():
+    another = Box({"k1": b"x" * 32}, current="k1")
+    with pytest.raises(UnsealError):
+        type(both()).load([CURRENT], another, issuer=ISSUER, jwks_max_age=MAX_AGE, now=NOW)
+
+
+@pytest.mark.fault("B13")
+def test_a_running_process_goes_on_with_the_keys_it_has_opened():
+    before = ring(CURRENT)
+    useless = Box({"k2": b"x" * 32}, current="k2")
+    after = type(before).load(
+        [replace(CURRENT, sign_until=NOW + 2 * DAY)],
+        useless,
+        issuer=ISSUER,
+        jwks_max_age=MAX_AGE,
+        now=NOW,
+        previous=before,
+    )
+    assert after.signing_key("ES256", NOW).private is before.signing_key("ES256", NOW).private
+    assert after.signing_key("ES256", NOW).row.sign_until == NOW + 2 * DAY
+
+
+@pytest.mark.fault("B13")
+@pytest.mark.parametrize("changed", [{"kid": "other"}, {"alg": "RS256"}])
+def test_a_sealed_key_moved_to_another_row_does_not_open(changed):
+    with pytest.raises(UnsealError):
+        ring(replace(CURRENT, **changed))
+
+
+def test_a_sealed_key_of_another_issuer_does_not_open():
+    foreign = generate("ES256", BOX, issuer="https://other.example", generation=1, publish_at=NOW, sign_from=NOW)
+    with pytest.raises(UnsealError):
+        ring(foreign)
+
+
+def test_dropped_keys_are_not_even_opened():
+    dropped = replace(CURRENT, sealed_private=b"gone", sign_until=NOW - 3 * DAY, drop_at=NOW - DAY)
+    assert ring(dropped, replace(NEXT, sign_from=NOW)).signing_key("ES256", NOW).kid == NEXT.kid
+
+
+@pytest.mark.parametrize("alg", ["ES256", "RS256"])
+def test_a_public_key_is_exported_as_pem(alg):
+    pem = public_pem(row(alg))
+    assert pem.startswith("-----BEGIN PUBLIC KEY-----\n")
+    assert "PRIVATE" not in pem
