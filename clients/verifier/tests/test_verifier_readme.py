@@ -1,6 +1,8 @@
 """The README's programs, run as they are printed."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,8 @@ def test_the_lines_for_each_framework_guard_an_endpoint(framework, issuer):
 def test_the_lines_for_tests_hold():
     [program] = programs("In your tests")
     exec(program, {})  # noqa: S102  # that is the test
+
+
+def test_no_framework_is_needed_to_verify_a_token():
+    program = "import sys; sys.modules |= {'starlette': None, 'fastapi': None}; import authserver_verifier.asgi"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
