@@ -106,7 +106,7 @@ def with_database(url: str, name: str) -> str:
     return f"postgresql://{location}/{name}"
 
 
-def _administer(url: str, statement: sql.Composable) -> None:
+def _administer(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
 

@@ -78,13 +78,23 @@ class Postgresql:
             binaries = self._become_unprivileged(binaries)
         password_file = self.folder / "password"
         password_file.write_text(self.password)
-        initdb = [binaries / "initdb", "-D", self.data, "-U", "authserver", "--pwfile", password_file]
+        initdb: list[str | Path] = [binaries / "initdb", "-D", self.data, "-U", "authserver", "--pwfile", password_file]
         initdb += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"]
         done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd=self.folder, **self._account)
         if done.returncode:
             raise NoPostgresqlError(f"initdb failed: {done.stderr.strip()}")
         settings = [part for setting in SERVER_SETTINGS for part in ("-c", setting)]
-        command = [binaries / "postgres", "-D", self.data, "-h", "127.0.0.1", "-k", self.folder, "-p", str(self.port)]
+        command: list[str | Path] = [
+            binaries / "postgres",
+            "-D",
+            self.data,
+            "-h",
+            "127.0.0.1",
+            "-k",
+            self.folder,
+            "-p",
+            str(self.port),
+        ]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, *settings],
@@ -109,7 +119,7 @@ class Postgresql:
         account = accounts.get("postgres") or accounts["nobody"]
         self._account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         os.chown(self.folder, account.pw_uid, account.pw_gid)
-        probe = [binaries / "postgres", "--version"]
+        probe: list[str | Path] = [binaries / "postgres", "--version"]
         try:
             subprocess.run(probe, capture_output=True, check=True, cwd="/", **self._account)
         except (OSError, subprocess.CalledProcessError):  # the Python package, below root's home folder

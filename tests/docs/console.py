@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Reader:
 
     def _start_demo(self) -> str:
         issuer, api, app = self._ports.values()
-        dev = [BIN / "authserver", "dev", "--port", issuer, "--api-port", api, "--web-port", app]
+        dev: list[str | Path] = [BIN / "authserver", "dev", "--port", issuer, "--api-port", api, "--web-port", app]
         process = self._stack.enter_context(_process(dev, self._folder))
         return _read_until(process, re.compile(rf"{READY}.*\n"))
 
@@ -73,7 +73,7 @@ def reader(folder: Path) -> Iterator[Reader]:
 
 
 @contextmanager
-def _process(command: list[str | Path], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(command: Sequence[str | Path], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command,
