@@ -220,6 +220,7 @@ def test_the_home_page_of_someone_signed_in_offers_sign_out_by_a_form(pages):
     assert "Signed in as Ann" in text_of(answer)
     (form,) = Elements(html_of(answer)).all("form")
     assert (form["method"], form["action"]) == ("post", "/end_session")
+    assert Elements(html_of(answer)).named("decision")["value"] == "sign_out"
 
 
 def test_development_mode_is_named_on_every_page_and_its_accounts_on_the_home_page_only_there():
