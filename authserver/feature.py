@@ -1,7 +1,7 @@
 """The contract between the server and its features.
 
-A feature is one folder that exports ``FEATURE``; ``app.FEATURES`` lists them. It declares its endpoints, the grant types
-it adds to the token endpoint, what discovery says of it, and what the front page, the login page and ``authserver dev``
+A feature is one folder that exports ``FEATURE``; ``app.FEATURES`` lists them. It declares its endpoints, the grant
+types it adds to the token endpoint, what discovery says of it, and what the front page, the login page and ``authserver dev``
 show of it, so that a new feature edits nothing elsewhere.
 """
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, Client
     from authserver.outbound import Outbound
+    from authserver.sealing.refresh_token import RefreshTokenSealer
     from authserver.sealing.subkeys import Subkeys
     from authserver.settings import Settings
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
     from authserver.web.answers import Answer
+    from authserver.web.client_failures import ClientFailures
     from authserver.web.cors import CorsPolicy
     from authserver.web.facts import Facts
     from authserver.web.pages import Pages
@@ -40,6 +42,25 @@ class Live:
         self.keyring = keyring
 
 
+class Life:
+    """What of the process changes while it runs: whether it is on its way out."""
+
+    __slots__ = ("draining",)
+
+    def __init__(self) -> None:
+        """Start as one that takes requests."""
+        self.draining = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A line that development mode shows on the front page."""
+
+    name: str
+    value: str
+    href: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What features work with; made once by ``app.create_app`` and never changed."""
@@ -49,13 +70,17 @@ class Services:
     directory: Directory
     live: Live
     subkeys: Subkeys
+    refresh_tokens: RefreshTokenSealer
     hasher: Hasher
     outbound: Outbound
     client_keys: ClientKeys
+    client_failures: ClientFailures
     pages: Pages
     features: tuple[Feature, ...]
     grant_types: Mapping[str, GrantType]
     metadata: Mapping[str, object]
+    life: Life
+    demo: tuple[Demo, ...] = ()  # filled by `authserver dev` only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The nouns of the protocol as frozen values. Rows become these before they leave ``store``.
 
-Scopes are sets of words. Times are aware UTC datetimes, lifetimes are timedeltas; whole seconds appear on the wire only.
+Scopes are sets of words. Times are aware UTC datetimes, lifetimes timedeltas; whole seconds appear on the wire only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime, timedelta
     from uuid import UUID
-
 
 
 class ClientType(StrEnum):
@@ -111,7 +110,7 @@ class Client:
     secrets: tuple[ClientSecret, ...] = ()
     jwks: Mapping[str, object] | None = None
     jwks_uri: str | None = None
-    id_token_signed_response_alg: str = "ES256"
+    id_token_signed_response_alg: str = "ES256"  # noqa: S105 - an algorithm
     default_max_age: timedelta | None = None
     require_auth_time: bool = False
     subject_type: str = "public"

@@ -1,0 +1,255 @@
+"""The composition root: settings in, one ASGI application out. The only reader of the clock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from authserver.feature import Call, Feature, Life, Live, Services
+from authserver.features.authorize import FEATURE as AUTHORIZE
+from authserver.features.consent import FEATURE as CONSENT
+from authserver.features.discovery import FEATURE as DISCOVERY
+from authserver.features.end_session import FEATURE as END_SESSION
+from authserver.features.home import FEATURE as HOME
+from authserver.features.introspection import FEATURE as INTROSPECTION
+from authserver.features.login import FEATURE as LOGIN
+from authserver.features.registration import FEATURE as REGISTRATION
+from authserver.features.revocation import FEATURE as REVOCATION
+from authserver.features.token import FEATURE as TOKEN
+from authserver.features.userinfo import FEATURE as USERINFO
+from authserver.hasher import Hasher
+from authserver.ids import uuid7
+from authserver.jobs.upkeep import build_jobs
+from authserver.jose.client_keys import ClientKeys
+from authserver.jose.keyring import Keyring
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.metadata import build_metadata
+from authserver.outbound import Outbound
+from authserver.sealing.epoch import EpochFile
+from authserver.sealing.keyring_file import load_box
+from authserver.sealing.refresh_token import RefreshTokenSealer
+from authserver.sealing.subkeys import Subkeys
+from authserver.store import masters, signing_keys
+from authserver.store.directory import Directory
+from authserver.store.engine import Engine
+from authserver.store.migrations import check_schema
+from authserver.web.client_failures import ClientFailures
+from authserver.web.cors import Cors
+from authserver.web.edge import Edge, Route
+from authserver.web.error_page import error_page
+from authserver.web.pages import Pages
+from authserver.web.static import static_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from authserver.feature import Demo, Endpoint, GrantType
+    from authserver.jobs.runner import Jobs
+    from authserver.oauth.params import Params
+    from authserver.sealing.box import Box
+    from authserver.settings import Settings
+    from authserver.web.answers import Answer
+    from authserver.web.facts import Facts
+
+FEATURES: Final = (
+    HOME,
+    DISCOVERY,
+    AUTHORIZE,
+    LOGIN,
+    CONSENT,
+    TOKEN,
+    REVOCATION,
+    INTROSPECTION,
+    USERINFO,
+    END_SESSION,
+    REGISTRATION,
+)
+
+log = structlog.get_logger("authserver")
+
+
+def utc_now() -> datetime:
+    """Return the process's time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The two clocks of a process: what time it is, and how many seconds have passed."""
+
+    now: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Application:
+    """The ASGI application. It opens everything at ``lifespan.startup`` and lets go of it at ``lifespan.shutdown``."""
+
+    def __init__(self, settings: Settings, *, clock: Clock, demo: tuple[Demo, ...]) -> None:
+        """Keep what :meth:`start` needs; nothing is opened yet."""
+        self._settings = settings
+        self._clock = clock
+        self._demo = demo
+        self._edge: Edge | None = None
+        self._jobs: Jobs | None = None
+        self.life = Life()
+        self.services: Services | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif self._edge is None:
+            message = "the application has not been started"
+            raise RuntimeError(message)
+        else:
+            await self._edge(scope, receive, send)
+
+    async def start(self) -> None:
+        """Open the database and the keys, check that they belong together, and begin the background jobs."""
+        settings = self._settings
+        box = load_box(settings.sealing_key_file)
+        engine = await Engine.open(settings.database_url)
+        try:
+            await check_schema(engine)
+            self.services = await self._build_services(engine, box)
+        except BaseException:
+            await engine.close()
+            raise
+        self._edge = self._build_edge(self.services)
+        self._jobs = build_jobs(self.services, box, EpochFile.beside(settings.sealing_key_file), self._clock.now)
+        self._jobs.start()
+
+    async def stop(self) -> None:
+        """Stop the jobs, then close what they used."""
+        if self._jobs is not None:
+            await self._jobs.stop()
+        if self.services is not None:
+            await self.services.outbound.close()
+            self.services.hasher.close()
+            await self.services.engine.close()
+        self._edge = self._jobs = self.services = None
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.start()
+                except Exception as error:  # the server must hear why, in one line; then it ends
+                    log.exception("start_failed")
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _build_services(self, engine: Engine, box: Box) -> Services:
+        settings = self._settings
+        directory = Directory(engine, monotonic=self._clock.monotonic)
+        await directory.refresh()
+        async with engine.read() as tx:
+            key_rows = await signing_keys.list_all(tx)
+            subkeys = Subkeys(await masters.list_all(tx), box)
+        keyring = Keyring.load(
+            key_rows,
+            box,
+            issuer=settings.issuer,
+            jwks_max_age=settings.jwks_max_age,
+            now=self._clock.now(),
+        )
+        outbound = Outbound.from_settings(settings)
+        return Services(
+            settings=settings,
+            engine=engine,
+            directory=directory,
+            live=Live(keyring),
+            subkeys=subkeys,
+            refresh_tokens=RefreshTokenSealer(subkeys),
+            hasher=Hasher(),
+            outbound=outbound,
+            client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
+            client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
+            pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
+            features=FEATURES,
+            grant_types=collect_grant_types(FEATURES),
+            metadata=collect_metadata(FEATURES, settings, keyring),
+            life=self.life,
+            demo=self._demo,
+        )
+
+    def _build_edge(self, services: Services) -> Edge:
+        endpoints = [endpoint for feature in services.features for endpoint in feature.endpoints]
+        return Edge(
+            [self._route(services, endpoint) for endpoint in endpoints],
+            fallback=Starlette(routes=[Mount("/static", app=static_files())]),
+            cors=Cors(services.directory.is_allowed_origin),
+            error_page=lambda facts, error: render_error(services, facts, error),
+            new_request_id=lambda: str(uuid7(self._clock.now())),
+            trusted_proxies=services.settings.trusted_proxies,
+        )
+
+    def _route(self, services: Services, endpoint: Endpoint) -> Route:
+        async def handle(facts: Facts, form: Params) -> Answer:
+            return await endpoint.handler(Call(now=self._clock.now(), services=services, facts=facts), form)
+
+        return Route(
+            path=endpoint.path,
+            methods=endpoint.methods,
+            handler=handle,
+            body=endpoint.body,
+            errors=endpoint.errors,
+            cors=endpoint.cors,
+        )
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None, demo: tuple[Demo, ...] = ()) -> Application:
+    """Return the server as an ASGI application. ``demo`` is what ``authserver dev`` shows; it turns dev mode on."""
+    return Application(settings, clock=clock or Clock(), demo=demo)
+
+
+def collect_grant_types(features: tuple[Feature, ...]) -> Mapping[str, GrantType]:
+    """Return every grant type that features bring, by its name on the wire."""
+    return {grant_type.name: grant_type for feature in features for grant_type in feature.grant_types}
+
+
+def collect_metadata(features: tuple[Feature, ...], settings: Settings, keyring: Keyring) -> Mapping[str, object]:
+    """Return the discovery document (RFC 8414 §2): what the features declare, and what the keys can sign."""
+    ground = {
+        "grant_types_supported": list(collect_grant_types(features)),
+        "id_token_signing_alg_values_supported": list(keyring.algorithms),
+    }
+    return build_metadata(settings.issuer, [ground, *(feature.metadata(settings) for feature in features)])
+
+
+def render_error(services: Services, facts: Facts, error: OAuthError) -> Answer:
+    """Return the page for a refusal; it names a client only where one was found."""
+    refusal = Refusal.BUG if error.error is ErrorCode.SERVER_ERROR else error.refusal
+    asked = _asked(facts)
+    client = services.directory.find_client(asked.get("client_id", ""))
+    page = error_page(
+        services.pages,
+        refusal,
+        status=error.status,
+        request_id=facts.request_id,
+        client_name=client.client_name if client is not None else None,
+        client_id=asked.get("client_id"),
+        received=asked.get("redirect_uri"),
+    )
+    return page.with_headers(*error.headers)
+
+
+def _asked(facts: Facts) -> Mapping[str, str]:
+    """Return what the requester wrote of itself in the URL, the first of each name, as far as it can be read."""
+    pairs = parse_qsl(facts.query[:8192], errors="replace")
+    return {name: value[:500] for name, value in reversed(pairs)}

@@ -1,0 +1,24 @@
+"""/end_session: an app asks that its user be signed out (OpenID Connect RP-Initiated Logout)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authserver.feature import Endpoint, Feature
+from authserver.features.end_session.page import end_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authserver.settings import Settings
+
+
+def _metadata(settings: Settings) -> Mapping[str, object]:
+    return {"end_session_endpoint": f"{settings.issuer}/end_session"}
+
+
+FEATURE = Feature(
+    name="end_session",
+    endpoints=(Endpoint(path="/end_session", methods=frozenset({"GET", "POST"}), handler=end_session, errors="page"),),
+    metadata=_metadata,
+)

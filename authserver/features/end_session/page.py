@@ -1,0 +1,119 @@
+"""GET and POST /end_session: sign out at once for a proven request, ask first for any other (§2, §6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from authserver.oauth.end_session import (
+    Confirm,
+    EndNow,
+    RefuseRedirect,
+    choose_client_id,
+    decide_end_session,
+    parse_end_session_request,
+)
+from authserver.steps import browser_session
+from authserver.steps.browser_session import find_signed_in, form_token, judge_own_form, open_browser
+from authserver.steps.id_token_hint import verify_hint
+from authserver.store import audit, grants
+from authserver.web.answers import redirect_answer
+from authserver.web.cookies import SESSION, clear_cookie
+from authserver.web.csrf import foreign_form
+from authserver.web.pages import Link
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.end_session import EndSessionDecision, EndSessionRequest
+    from authserver.oauth.interaction import SignedIn
+    from authserver.oauth.params import Params
+    from authserver.web.answers import Answer
+
+REASON: Final = "signed_out"
+_CARRIED: Final = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+
+
+async def end_session(call: Call, params: Params) -> Answer:
+    """Answer GET and POST /end_session. The app's request comes by either; our own form carries ``decision`` too."""
+    request = parse_end_session_request(params)
+    async with call.services.engine.begin() as tx:
+        signed_in = await find_signed_in(call, tx)
+    decision = _decide(call, request, signed_in)
+    if isinstance(decision, RefuseRedirect):
+        raise decision.error
+    if isinstance(decision, EndNow):
+        return await _end(call, decision)
+    answer = params.get("decision") if call.facts.method == "POST" else None
+    if answer is None or signed_in is None:
+        return await _confirm(call, params, decision, signed_in)
+    origin = judge_own_form(call, params)
+    if origin == "foreign":
+        raise foreign_form()
+    if origin == "stale" or answer not in {"sign_out", "stay"}:
+        return await _confirm(call, params, decision, signed_in)
+    if answer == "stay":
+        return redirect_answer("/")
+    return await _end(call, EndNow(session_id=decision.session.id, client=decision.client, location=decision.location))
+
+
+def _decide(call: Call, request: EndSessionRequest, signed_in: SignedIn | None) -> EndSessionDecision:
+    hint = verify_hint(call, request.id_token_hint) if request.id_token_hint is not None else None
+    client_id = choose_client_id(request, hint)
+    client = call.services.directory.find_client(client_id) if client_id is not None else None
+    return decide_end_session(
+        request,
+        hint=hint,
+        client=client if client is not None and client.is_active else None,
+        session=signed_in.session if signed_in is not None else None,
+    )
+
+
+async def _end(call: Call, decision: EndNow) -> Answer:
+    """End the session and its grants in one transaction, forget the cookie, and go where the decision says."""
+    client_id = decision.client.client_id if decision.client is not None else None
+    if decision.session_id is not None:
+        async with call.services.engine.begin() as tx:
+            await browser_session.end_session(tx, decision.session_id, await tx.now(), REASON)
+            await audit.add(
+                tx,
+                "session.ended",
+                client_id=client_id,
+                session_id=decision.session_id,
+                request_id=call.facts.request_id,
+                address=call.facts.address,
+                detail={"reason": REASON},
+            )
+    log = {"client": client_id} if client_id is not None else {}
+    if decision.location is not None:
+        return redirect_answer(decision.location, clear_cookie(SESSION), log=log)
+    client = decision.client
+    home = client.client_uri if client is not None else None
+    page = call.services.pages.render(
+        "end_session/signed_out.html",
+        title="You are signed out",
+        told=[],
+        not_told=[],
+        back=Link(text=client.client_name, href=home) if client is not None and home is not None else None,
+        sign_in="/login",
+    )
+    return page.with_headers(clear_cookie(SESSION))
+
+
+async def _confirm(call: Call, params: Params, decision: Confirm, signed_in: SignedIn | None) -> Answer:
+    if signed_in is None:  # only a session is ever confirmed
+        raise RuntimeError("nobody is signed in, and a confirmation is asked for")
+    client = decision.client
+    async with call.services.engine.read() as tx:
+        apps = await grants.client_ids_of_session(tx, decision.session.id)
+    browser = open_browser(call)
+    page = call.services.pages.render(
+        "end_session/confirm.html",
+        title="Sign out?",
+        transaction=decision.location is not None,
+        action="/end_session",
+        csrf=form_token(call, browser),
+        user_name=signed_in.user.name or signed_in.user.username,
+        client_name=client.client_name if client is not None else None,
+        other_apps=len(apps - {client.client_id} if client is not None else apps),
+        hidden=[(name, value) for name, value in params if name in _CARRIED],
+    )
+    return page.with_headers(*browser.headers)

@@ -1,0 +1,145 @@
+"""The login page: one form, with or without a sign-in of an app under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from authserver.oauth.authorization_request import AuthorizationError
+from authserver.oauth.errors import OAuthError, Refusal
+from authserver.oauth.interaction import Login
+from authserver.phases import UnavailableError
+from authserver.steps.authorization import load_progress, respond_error
+from authserver.steps.browser_session import find_browser_hash, form_token, judge_own_form, open_browser
+from authserver.steps.login import prove_by_password, sign_in
+from authserver.web.answers import redirect_answer
+from authserver.web.csrf import foreign_form
+from authserver.web.pages import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authserver.feature import Call
+    from authserver.oauth.params import Params
+    from authserver.steps.authorization import Progress
+    from authserver.web.answers import Answer
+    from authserver.web.csrf import FormOrigin
+
+_PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
+    Refusal.PASSWORD_WRONG: ("wrong", 422),
+    Refusal.PASSWORD_TOO_LONG: ("too_long", 400),
+    Refusal.THROTTLED: ("throttled", 429),
+    Refusal.USER_DISABLED: ("disabled", 403),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the page shows again after a problem; never the password."""
+
+    username: str = ""
+    shared_computer: bool = False
+
+
+async def login(call: Call, params: Params) -> Answer:
+    """Answer GET and POST of /login and of /login/{transaction}."""
+    progress = None
+    if call.facts.path_parameter:
+        try:
+            progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
+        except AuthorizationError as error:
+            return respond_error(call, error.checked, error)
+    if call.facts.method == "POST":
+        form = Form(username=params.get("username") or "", shared_computer=params.get("shared_computer") is not None)
+        return await _submit(call, params, form, progress)
+    if progress is None:
+        return _page(call, Form(), None)
+    if not isinstance(progress.step, Login) and "switch" not in params:
+        return _already_signed_in(call, progress)
+    return _page(call, Form(username=progress.request.login_hint or ""), progress)
+
+
+async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
+    """Check where the form comes from, then who fills it in; whatever is wrong shows the page again."""
+    origin = judge_own_form(call, params)
+    if origin == "foreign" and find_browser_hash(call) is None:
+        return _page(call, form, progress, problem="cookies", status=403)
+    if origin == "foreign":
+        raise foreign_form()
+    password = params.get("password")
+    if problem := _find_gap(origin, form.username, password):
+        return _page(call, form, progress, problem=problem, status=422)
+    try:
+        proven = await prove_by_password(call, form.username, password or "")
+        started = await sign_in(call, proven, shared_computer=form.shared_computer)
+    except OAuthError as error:
+        if error.refusal not in _PROBLEMS:
+            raise
+        problem, status = _PROBLEMS[error.refusal]
+        page = _page(call, form, progress, problem=problem, status=status, wait_seconds=_retry_after(error))
+        return page.with_headers(*error.headers)
+    except UnavailableError as error:
+        page = _page(call, form, progress, problem="busy", status=503)
+        return page.with_headers(("retry-after", str(error.retry_after)))
+    back = f"/authorize/{progress.transaction.id}" if progress is not None else "/"
+    return redirect_answer(back, *started.headers, log={"user": str(proven.user.id)})
+
+
+def _find_gap(origin: FormOrigin, username: str, password: str | None) -> str | None:
+    """Return what keeps the form from being tried at all, in the page's word for it."""
+    if origin == "stale":
+        return "stale"
+    if not username:
+        return "username_missing"
+    return "password_missing" if not password else None
+
+
+def _page(
+    call: Call,
+    form: Form,
+    progress: Progress | None,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+    wait_seconds: int = 0,
+) -> Answer:
+    browser = open_browser(call)
+    client = progress.request.client if progress is not None else None
+    page = call.services.pages.render(
+        "login/login.html",
+        title="Sign in",
+        status=status,
+        transaction=client is not None,
+        action=call.facts.path,
+        csrf=form_token(call, browser),
+        username=form.username,
+        shared_computer=form.shared_computer,
+        client_name=client.client_name if client else None,
+        client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
+        problem=problem,
+        wait_seconds=wait_seconds,
+        contact=None,
+        ways=[],
+        links=[
+            Link(text=link.label, href=link.path) for feature in call.services.features for link in feature.login_links
+        ],
+    )
+    return page.with_headers(*browser.headers)
+
+
+def _already_signed_in(call: Call, progress: Progress) -> Answer:
+    """Show that this browser has signed in since the page was asked for, in another tab (UX §2)."""
+    user = progress.signed_in.user if progress.signed_in is not None else None
+    client = progress.request.client
+    return call.services.pages.render(
+        "already_signed_in.html",
+        title="You are signed in",
+        user_name=(user.name or user.username) if user is not None else "",
+        client_name=client.client_name,
+        continue_url=f"/authorize/{progress.transaction.id}",
+    )
+
+
+def _retry_after(error: OAuthError) -> int:
+    return next((int(value) for name, value in error.headers if name == "retry-after"), 0)

@@ -1,0 +1,92 @@
+"""POST /revoke (RFC 7009 §2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authserver.oauth.claims import parse_jti
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.sealing.opaque import is_secret
+from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.steps.own_tokens import read_access_token
+from authserver.store import audit, grants
+from authserver.web.answers import NO_STORE, Answer
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from authserver.feature import Call, Caller
+    from authserver.oauth.params import Params
+    from authserver.store.engine import Tx
+
+REASON = "revoked_by_client"
+
+
+async def revoke(call: Call, form: Params) -> Answer:
+    """Revoke the grant behind a token of this client. A token that is not its own, or no token at all, is 200 (§2.2).
+
+    The grant falls whole, as §2.1 allows: an access token's too. Raise ``unsupported_token_type`` for an access token
+    of client_credentials, which no grant stands behind.
+    """
+    form.check_none_repeated()
+    caller = await authenticate_client(call, form)
+    token = form.require("token")
+    log = {"client": caller.client.client_id}
+    async with call.services.engine.begin() as tx:
+        try:
+            await claim_proof(tx, caller)
+            revoked = await _revoke(call, tx, caller, token)
+        except OAuthError as error:
+            refusal: OAuthError | None = error
+        else:
+            refusal = None
+    if refusal is not None:
+        raise refusal
+    if revoked is not None:
+        log["grant"] = str(revoked)
+    return Answer(headers=NO_STORE, log=log)
+
+
+async def _revoke(call: Call, tx: Tx, caller: Caller, token: str) -> UUID | None:
+    """Return the grant that was revoked by this request, None where there was nothing of this client's to revoke."""
+    client_id = caller.client.client_id
+    grant_id, secret = _find_grant_id(call, client_id, token)
+    if grant_id is None:
+        return None
+    loaded = await grants.lock(tx, grant_id)
+    if loaded is None or loaded.grant.client_id != client_id:
+        return None
+    if secret is not None and not is_secret(secret, loaded.grant.secret_hash):
+        return None
+    if not await grants.revoke(tx, grant_id, REASON):
+        return None
+    await audit.add(
+        tx,
+        "grant.revoked",
+        client_id=client_id,
+        user_id=loaded.grant.user_id,
+        grant_id=grant_id,
+        session_id=loaded.grant.session_id,
+        request_id=call.facts.request_id,
+        address=call.facts.address,
+        detail={"reason": REASON},
+    )
+    return grant_id
+
+
+def _find_grant_id(call: Call, client_id: str, token: str) -> tuple[UUID | None, bytes | None]:
+    """Return the grant that a token of ours names, and the secret to prove it with where it is a refresh token."""
+    refresh_token = call.services.refresh_tokens.open(token)
+    if refresh_token is not None:
+        return refresh_token.grant_id, refresh_token.secret
+    claims = read_access_token(call, token)
+    if claims is None or claims.get("client_id") != client_id:
+        return None, None
+    grant_id = parse_jti(claims.get("jti"))
+    if grant_id is None:
+        raise OAuthError(
+            ErrorCode.UNSUPPORTED_TOKEN_TYPE,
+            "an access token of client_credentials cannot be revoked; it ends by itself",
+            Refusal.TOKEN_TYPE_UNSUPPORTED,
+        )
+    return grant_id, None

@@ -1,0 +1,72 @@
+"""The jobs of a serving process: follow the version row, purge what has expired, keep a *next* key published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from authserver.jobs.runner import Job, Jobs
+from authserver.jose.keyring import Keyring
+from authserver.operations.keys import ensure_next
+from authserver.store import signing_keys, state
+from authserver.store.purge import purge_expired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authserver.feature import Services
+    from authserver.sealing.box import Box
+    from authserver.sealing.epoch import EpochFile
+
+log = structlog.get_logger("authserver.jobs")
+
+CONFIRM_EVERY: Final = 1.0  # seconds; how long a disabled client or a rotated secret may go unnoticed
+PURGE_EVERY: Final = 60.0
+KEYS_EVERY: Final = 3600.0
+EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
+
+
+def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callable[[], datetime]) -> Jobs:
+    """Return the jobs, not started. Every process runs all of them; each of their steps is safe to run twice."""
+
+    async def reload_keys() -> None:
+        async with services.engine.read() as tx:
+            rows = await signing_keys.list_all(tx)
+        services.live.keyring = Keyring.load(
+            rows,
+            box,
+            issuer=services.settings.issuer,
+            jwks_max_age=services.settings.jwks_max_age,
+            now=now(),
+            previous=services.live.keyring,
+        )
+
+    async def confirm() -> None:
+        await services.directory.refresh()
+        warning = epoch_file.raise_to(services.directory.epoch)
+        if warning is not None:
+            log.warning("epoch_file", cause=warning)
+
+    async def purge() -> None:
+        counts = await purge_expired(services.engine)
+        if any(counts.values()):
+            log.info("purged", **counts)
+
+    async def keep_next_key() -> None:
+        await ensure_next(services.engine, box, services.settings, now())
+
+    async def advance_epoch() -> None:
+        async with services.engine.begin() as tx:
+            await state.advance_epoch(tx)
+
+    services.directory.on_change(reload_keys)
+    return Jobs(
+        (
+            Job(name="confirm", run=confirm, every=CONFIRM_EVERY),
+            Job(name="purge", run=purge, every=PURGE_EVERY),
+            Job(name="keys", run=keep_next_key, every=KEYS_EVERY),
+            Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY),
+        )
+    )

@@ -1,0 +1,138 @@
+"""Who is signed in in the browser that sent this request, and how that begins and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from authserver.ids import uuid7
+from authserver.oauth.interaction import SignedIn, is_live
+from authserver.oauth.values import Session
+from authserver.sealing.opaque import Prefix, hash_secret, new_secret
+from authserver.sealing.subkeys import Label
+from authserver.store import grants, sessions
+from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
+from authserver.web.csrf import csrf_token, judge_form
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from authserver.feature import Call
+    from authserver.oauth.params import Params
+    from authserver.oauth.values import User
+    from authserver.store.engine import Tx
+    from authserver.web.csrf import FormOrigin
+
+DEVICE_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """The cookie that ties transactions and forms to one browser; ``headers`` sets it where it is new."""
+
+    secret: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def secret_hash(self) -> bytes:
+        """What is stored of it."""
+        return hash_secret(self.secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A session that has just begun, and the cookies that say so."""
+
+    session: Session
+    headers: tuple[tuple[str, str], ...]
+
+
+async def find_signed_in(call: Call, tx: Tx) -> SignedIn | None:
+    """Return who is signed in here: the session is neither ended, idle for too long, nor past its end.
+
+    A user who was turned off is returned too: what that means is for the rules to say.
+    """
+    secret = call.facts.cookie(SESSION)
+    found = await sessions.find_by_cookie(tx, hash_secret(secret)) if secret is not None else None
+    if found is None:
+        return None
+    session, user = found
+    if not is_live(session, call.services.settings.session_idle_lifetime, await tx.now()):
+        return None
+    await sessions.touch(tx, session)
+    return SignedIn(session=session, user=user)
+
+
+def find_browser_hash(call: Call) -> bytes | None:
+    """Return what is stored of this browser's binding, None where the browser has none."""
+    secret = call.facts.cookie(BROWSER)
+    return hash_secret(secret) if secret is not None else None
+
+
+def open_browser(call: Call) -> Browser:
+    """Return this browser's binding, made now where it has none."""
+    secret = call.facts.cookie(BROWSER)
+    if secret is not None:
+        return Browser(secret=secret)
+    secret = new_secret(Prefix.BROWSER)
+    return Browser(secret=secret, headers=(set_cookie(BROWSER, secret),))
+
+
+def form_token(call: Call, browser: Browser) -> str:
+    """Return the hidden ``csrf`` field of every form shown to this browser."""
+    return csrf_token(call.services.subkeys.current(Label.CSRF), browser.secret)
+
+
+def judge_own_form(call: Call, form: Params) -> FormOrigin:
+    """Tell whether a POST came from our own page in this browser."""
+    key = call.services.subkeys.current(Label.CSRF)
+    return judge_form(key, call.facts.cookie(BROWSER), call.facts, form, call.services.settings.issuer)
+
+
+async def start_session(
+    call: Call, tx: Tx, user: User, *, acr: str, amr: tuple[str, ...], shared_computer: bool
+) -> Started:
+    """Sign the user in, in the caller's transaction, which holds the user's row.
+
+    The cookie is always new, so one planted before the login is worth nothing (SECURITY row 98). The same user signing
+    in again keeps the session, and with it what apps have; another user's session in this browser ends.
+    """
+    now = await tx.now()
+    secret = new_secret(Prefix.SESSION)
+    signed_in = await find_signed_in(call, tx)
+    before = signed_in.session if signed_in is not None else None
+    if before is not None and before.user_id != user.id:
+        await end_session(tx, before.id, now, "another_user_signed_in")
+        before = None
+    settings = call.services.settings
+    session = Session(
+        id=before.id if before else uuid7(call.now),
+        user_id=user.id,
+        auth_time=now,
+        acr=acr,
+        amr=amr,
+        created_at=before.created_at if before else now,
+        last_seen_at=now,
+        expires_at=now + settings.session_absolute_lifetime,
+        shared_computer=shared_computer,
+    )
+    agent = (call.facts.header(b"user-agent") or "")[:300]
+    if before:
+        await sessions.renew(tx, session, hash_secret(secret))
+    else:
+        await sessions.add(tx, session, hash_secret(secret), user_agent=agent, address=call.facts.address)
+    lifetime = None if shared_computer else settings.session_absolute_lifetime
+    headers = [set_cookie(SESSION, secret, lifetime)]
+    if not shared_computer:
+        device = new_secret(Prefix.DEVICE)
+        await sessions.remember_device(tx, hash_secret(device), user.id)
+        headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
+    return Started(session=session, headers=tuple(headers))
+
+
+async def end_session(tx: Tx, session_id: UUID, now: datetime, reason: str) -> None:
+    """End a session, the row first, then what apps hold through it but for offline access (DESIGN §5)."""
+    await sessions.end(tx, session_id, now, reason)
+    await grants.revoke_of_session(tx, session_id, reason)

@@ -1,0 +1,109 @@
+"""How many tries a stranger has (DESIGN §8): decided on rows, before the password is hashed.
+
+Three counts stand behind every try. *Pair*: this account from this network, five free tries, then waits of 1, 2, 4 … 60
+seconds. *Account*: all networks together, so that many addresses are no way around, with the same ceiling. *Address*: a
+minute's tries of one network over all accounts. A browser in which the user signed in before has a count of its own and
+is held up by no other: nobody can lock the owner out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.store import attempts
+from authserver.store.attempts import AttemptKey, Attempts
+from authserver.web.forwarded import network_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from authserver.store.engine import Tx
+
+FREE_TRIES: Final = 5
+FREE_TRIES_OF_AN_ACCOUNT: Final = 50  # over all networks: a household's and an office's slips together
+LONGEST_WAIT: Final = timedelta(seconds=60)
+TRIES_PER_ADDRESS: Final = 30
+ADDRESS_WINDOW: Final = timedelta(minutes=1)
+FORGOTTEN_AFTER: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One try at an account. ``known_device`` is the hash of a cookie that this user signed in with before."""
+
+    account: str  # the user's id where the user exists, so that name and e-mail share one budget; else what was typed
+    address: str
+    known_device: bytes | None = None
+
+    def count_keys(self) -> tuple[AttemptKey, ...]:
+        """Name the counts this try adds to."""
+        if self.known_device is not None:
+            return (_key("device", self.account, self.known_device.hex()),)
+        network = network_of(self.address)
+        return (_key("pair", self.account, network), _key("account", self.account), _key("address", network))
+
+
+async def reserve(tx: Tx, attempt: Try, address_limit_scale: float) -> None:
+    """Count one try, or raise 429 with the seconds to wait.
+
+    A refused try counts for nothing, so it cannot add to the wait. The rows stay locked until the transaction ends, so parallel tries are counted one after the other.
+    """
+    keys = attempt.count_keys()
+    rows = await attempts.lock(tx, keys)
+    now = await tx.now()
+    wait = max(_wait(row, now, address_limit_scale) for row in rows)
+    if wait > timedelta(0):
+        seconds = math.ceil(wait.total_seconds())
+        raise OAuthError(
+            ErrorCode.SLOW_DOWN,
+            f"too many tries; wait {seconds} seconds",
+            Refusal.THROTTLED,
+            headers=(("retry-after", str(seconds)),),
+        )
+    await attempts.store(tx, [_counted(row, now) for row in rows])
+
+
+async def forgive(tx: Tx, attempt: Try) -> None:
+    """Forget the account's counts after a success. The address keeps its own: it may be trying other accounts."""
+    await attempts.forget(tx, [key for key in attempt.count_keys() if key.kind != "address"])
+
+
+def wait_after(count: int, free: int) -> timedelta:
+    """Return the wait between the ``count``-th try and the next: none while tries are free, then 1, 2, 4 … 60 seconds.
+
+    >>> [wait_after(count, free=5).seconds for count in (4, 5, 6, 10, 11, 500)]
+    [0, 1, 2, 32, 60, 60]
+    """
+    if count < free:
+        return timedelta(0)
+    return min(timedelta(seconds=2 ** min(count - free, 6)), LONGEST_WAIT)
+
+
+def _wait(row: Attempts, now: datetime, address_limit_scale: float) -> timedelta:
+    """Return how long this count holds the next try up."""
+    if row.count == 0 or now - row.last_at >= FORGOTTEN_AFTER:
+        return timedelta(0)
+    if row.key.kind == "address":
+        is_full = row.count >= TRIES_PER_ADDRESS * address_limit_scale
+        return row.first_at + ADDRESS_WINDOW - now if is_full else timedelta(0)
+    free = FREE_TRIES_OF_AN_ACCOUNT if row.key.kind == "account" else FREE_TRIES
+    return row.last_at + wait_after(row.count, free) - now
+
+
+def _counted(row: Attempts, now: datetime) -> Attempts:
+    """Return the row with one more try; a window that is over starts again."""
+    window = ADDRESS_WINDOW if row.key.kind == "address" else FORGOTTEN_AFTER
+    started = row.first_at if row.key.kind == "address" else row.last_at
+    if row.count == 0 or now - started >= window:
+        return Attempts(key=row.key, count=1, first_at=now, last_at=now)
+    return Attempts(key=row.key, count=row.count + 1, first_at=row.first_at, last_at=now)
+
+
+def _key(kind: str, *parts: str) -> AttemptKey:
+    digest = hashlib.sha256("\x00".join((kind, *parts)).encode()).digest()
+    return AttemptKey(kind=kind, key_hash=digest)

@@ -1,0 +1,101 @@
+"""The login engine: what proves a user, whichever skin (page, first-party app, JSON) asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.sealing.opaque import hash_secret
+from authserver.steps import limiter
+from authserver.steps.browser_session import start_session
+from authserver.steps.limiter import Try
+from authserver.store import audit, sessions, users
+from authserver.web.cookies import DEVICE
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.values import User
+    from authserver.steps.browser_session import Started
+    from authserver.store.engine import Tx
+
+ACR_PASSWORD: Final = "aal1"  # noqa: S105 - a level: one factor
+AMR_PASSWORD: Final = ("pwd",)  # RFC 8176 §2
+OFFERED_ACRS: Final = (ACR_PASSWORD,)
+MAX_LOGIN_LENGTH: Final = 320  # the longest e-mail address (RFC 3696 erratum 1690)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenByPassword:
+    """A user whose password was right a moment ago, and what must still hold when the session begins."""
+
+    user: User
+    new_hash: str | None  # the same password under today's parameters, where the stored hash is older
+    attempt: Try
+
+
+async def prove_by_password(call: Call, login: str, password: str) -> ProvenByPassword:
+    """Check a username or e-mail address and its password; no transaction is open.
+
+    An unknown user costs the same hash and gets the same answer as a wrong password (SECURITY row 104). Raise
+    ``PASSWORD_WRONG``, ``THROTTLED`` (429 with Retry-After), or ``USER_DISABLED`` after the right password only.
+    """
+    hasher = call.services.hasher
+    hasher.check_length(password)
+    async with call.services.engine.begin() as tx:
+        user = await users.find_by_login(tx, login[:MAX_LOGIN_LENGTH])
+        attempt = await _attempt(call, tx, login, user)
+        try:
+            await limiter.reserve(tx, attempt, call.services.settings.address_limit_scale)
+        except OAuthError as error:
+            refusal: OAuthError | None = error
+        else:
+            refusal = None
+    if refusal is not None:
+        raise refusal
+    if user is None or user.password_hash is None:
+        await hasher.verify_nothing(password)
+        raise _wrong_password()
+    verdict = await hasher.verify(user.password_hash, password)
+    if not verdict.ok:
+        raise _wrong_password()
+    if not user.is_active:
+        raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
+    new_hash = await hasher.hash(password) if verdict.needs_rehash else None
+    return ProvenByPassword(user=user, new_hash=new_hash, attempt=attempt)
+
+
+async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool) -> Started:
+    """Begin the session in one transaction; what the proof relied on is checked again under the user's lock."""
+    async with call.services.engine.begin() as tx:
+        user = await users.lock_for_share(tx, proven.user.id)
+        if user is None or not user.is_active or user.password_hash != proven.user.password_hash:
+            raise _wrong_password()  # changed or turned off meanwhile; nothing was written
+        if proven.new_hash is not None:
+            await users.set_password(tx, user.id, proven.new_hash)
+        await limiter.forgive(tx, proven.attempt)
+        started = await start_session(
+            call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
+        )
+        await audit.add(
+            tx,
+            "user.signed_in",
+            user_id=user.id,
+            session_id=started.session.id,
+            request_id=call.facts.request_id,
+            address=call.facts.address,
+            detail={"amr": " ".join(AMR_PASSWORD)},
+        )
+    return started
+
+
+async def _attempt(call: Call, tx: Tx, login: str, user: User | None) -> Try:
+    account = str(user.id) if user is not None else login.casefold().strip()
+    device = call.facts.cookie(DEVICE)
+    if user is not None and device is not None and await sessions.is_known_device(tx, hash_secret(device), user.id):
+        return Try(account=account, address=call.facts.address, known_device=hash_secret(device))
+    return Try(account=account, address=call.facts.address)
+
+
+def _wrong_password() -> OAuthError:
+    return OAuthError(ErrorCode.ACCESS_DENIED, "that e-mail or password is not right", Refusal.PASSWORD_WRONG)
