@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import inspect
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -130,30 +132,35 @@ def cli_page() -> str:
 
 
 def tables_page() -> str:
-    """Every table of the schema with its columns."""
+    """Every table of the schema with its columns; a column's meaning is the comment on its line."""
+    from sqlalchemy.dialects import postgresql
+
     from authserver.store import tables
 
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's factory has no types
     sections = []
-    for mapper in sorted(tables.SQLModel.__subclasses__(), key=lambda model: str(model.__tablename__)):
-        table = mapper.__table__
+    for name, model in sorted(vars(tables).items()):
+        if not hasattr(model, "__table__"):
+            continue
+        comments = dict(re.findall(r"^ +(\w+): .*?  # (.+)$", inspect.getsource(model), re.MULTILINE))
         rows = [
             (
                 _code(column.name),
-                str(column.type).lower(),
-                "may be null" if column.nullable else "",
-                column.comment or "",
+                column.type.compile(dialect=dialect).lower() + (", may be null" if column.nullable else ""),
+                comments.get(column.name, ""),
             )
-            for column in table.columns
+            for column in model.__table__.columns
         ]
         sections.append(
-            f"## {table.name}\n\n{(mapper.__doc__ or '').strip()}\n\n" + _table(("Column", "Type", "", "Meaning"), rows)
+            f"## {model.__tablename__}\n\n{inspect.getdoc(model)}\n\n" + _table(("Column", "Type", "Meaning"), rows)
         )
+        assert name == model.__name__
     return (
         "# Tables\n\n"
         + MADE
-        + "The schema is declared in `authserver/store/tables.py`, the same on SQLite and on PostgreSQL. It is the server's own:\n"
-        "read it for reports, write it through the command line. Secrets stand there as hashes, keys sealed.\n\n"
-        + "\n".join(sections)
+        + "The schema is declared in `authserver/store/tables.py`, the same on SQLite and on PostgreSQL (whose types stand here).\n"
+        "It is the server's own: read it for reports, write it through the command line. Secrets stand there as hashes, keys\n"
+        "sealed, times in UTC.\n\n" + "\n".join(sections)
     )
 
 
