@@ -59,12 +59,16 @@ class EpochFile:
                 "from a backup and has forgotten what was revoked since. Run `authserver restored` before serving it."
             )
             raise EpochError(message)
-        if known == database_epoch:
-            return None
         return self.raise_to(database_epoch)
 
     def raise_to(self, epoch: int) -> str | None:
-        """Write the epoch atomically; return a warning where the place cannot be written."""
+        """Write the epoch atomically where the file holds a lower one; return a warning where it cannot be written.
+
+        Raise :class:`EpochError` where the file cannot be read: what it knew must not be overwritten.
+        """
+        known = self.read()
+        if known is not None and epoch <= known:
+            return None
         draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             with draft.open("w", encoding="ascii") as file:

@@ -40,6 +40,15 @@ def test_an_older_database_is_refused_and_the_file_stays(epoch_file):
     assert epoch_file.read() == 5
 
 
+def test_a_file_is_never_lowered_and_not_written_again_for_the_same_epoch(epoch_file):
+    epoch_file.raise_to(5)
+    written_at = epoch_file.path.stat().st_ino
+    assert epoch_file.raise_to(4) is None
+    assert epoch_file.raise_to(5) is None
+    assert epoch_file.read() == 5
+    assert epoch_file.path.stat().st_ino == written_at
+
+
 def test_a_place_that_cannot_be_written_is_a_warning(tmp_path):
     epoch_file = EpochFile(tmp_path / "absent" / "sealing.key.epoch")
     assert "would not be noticed" in (epoch_file.check(1) or "")
