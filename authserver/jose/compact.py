@@ -37,7 +37,7 @@ class Fault(StrEnum):
 
 
 class TokenError(Exception):
-    """A token is refused. ``fault`` is for the caller; the text is for the log and holds nothing of the token."""
+    """A token is refused. ``fault`` is for the caller; the text may be sent: plain ASCII, and nothing of the token."""
 
     def __init__(self, fault: Fault, text: str) -> None:
         """Keep both."""

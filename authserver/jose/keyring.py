@@ -128,8 +128,7 @@ class Keyring:
         """Return the JWK set (RFC 7517 §5): the same bytes until the next change, and a shorter max-age close to it."""
         if self._jwks is None or (self._jwks[0] is not None and self._jwks[0] <= now):
             rows = [key.row for key in self._by_kid.values() if state_of(key.row, now) in LISTED]
-            rows.sort(key=lambda row: (row.alg, row.generation))
-            body = json.dumps({"keys": [dict(row.public_jwk) for row in rows]}, separators=(",", ":")).encode()
+            body = public_jwks(rows)
             etag = f'"{encode_base64url(hashlib.sha256(body).digest()[:16])}"'
             self._jwks = (next_change_at(rows, now), Jwks(body, etag, self._max_age))
         change_at, jwks = self._jwks
@@ -163,6 +162,12 @@ def generate(
         publish_at=publish_at,
         sign_from=sign_from,
     )
+
+
+def public_jwks(rows: Iterable[SigningKey]) -> bytes:
+    """Return the JWK set of these keys: public members only, in an order that every process gives alike."""
+    ordered = sorted(rows, key=lambda row: (row.alg, row.generation))
+    return json.dumps({"keys": [dict(row.public_jwk) for row in ordered]}, separators=(",", ":")).encode()
 
 
 def public_pem(row: SigningKey) -> str:

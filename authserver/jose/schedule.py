@@ -82,6 +82,11 @@ class Change:
     new: SigningKey
     last_token_expires_at: datetime  # of the old key, by the settings' lifetimes
 
+    def apply_to(self, keys: Iterable[SigningKey]) -> tuple[SigningKey, ...]:
+        """Return the rows after the change; ``new`` is added where it is not among them."""
+        changed = {self.old.kid: self.old, self.new.kid: self.new}
+        return tuple(({key.kid: key for key in keys} | changed).values())
+
 
 def find_signing(keys: Iterable[SigningKey], alg: str, now: datetime) -> SigningKey | None:
     """Return the key that signs now: the newest of those that do."""

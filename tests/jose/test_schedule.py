@@ -37,12 +37,6 @@ NEXT = key(8, NOW + 59 * DAY, publish_at=NOW - 31 * DAY)
 CANDIDATE = key(8, NOW)
 
 
-def published(keys, change):
-    """The rows after a change."""
-    kept = [row for row in keys if row.kid not in (change.old.kid, change.new.kid)]
-    return [*kept, change.old, change.new]
-
-
 @pytest.mark.parametrize(
     ("times", "state"),
     [
@@ -78,7 +72,7 @@ def test_no_key_signs_before_every_cache_has_it_and_none_goes_before_its_last_to
     current = key(7, NOW - current_age)
     change = plan_next([current], CANDIDATE, NOW, rules)
     assert change.new.sign_from - change.new.publish_at >= max(DAY, max_age + timedelta(seconds=60))
-    keys, then = published([current], change), NOW + wait
+    keys, then = change.apply_to([current]), NOW + wait
     rotation = plan_rotation(keys, "ES256", then, rules, hurry=hurry)
     if rotation is not None:
         assert rotation.new.sign_from < change.new.sign_from, "a rotation by hand is earlier, or none"
@@ -86,7 +80,7 @@ def test_no_key_signs_before_every_cache_has_it_and_none_goes_before_its_last_to
         assert rotation.new.sign_from - rotation.new.publish_at >= max_age + timedelta(seconds=60)
         if not hurry:
             assert rotation.new.sign_from - rotation.new.publish_at >= max(DAY, max_age + timedelta(seconds=60))
-        change, keys = rotation, published(keys, rotation)
+        change, keys = rotation, rotation.apply_to(keys)
     assert change.old.sign_until == change.new.sign_from, "one key signs at a time, and always one"
     assert change.old.drop_at - change.old.sign_until >= DAY + timedelta(seconds=60)
     assert change.last_token_expires_at - change.old.sign_until == token_lifetime
