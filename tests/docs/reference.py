@@ -104,7 +104,7 @@ def _walk(command: Any, words: tuple[str, ...], parent: Any) -> Iterator[tuple[s
     yield words
     if not hasattr(command, "list_commands"):
         return
-    context = command.make_context(words[-1], [], parent=parent, resilient_parsing=True)
+    context = command.context_class(command, info_name=words[-1], parent=parent)
     for name in command.list_commands(context):
         yield from _walk(command.get_command(context, name), (*words, name), context)
 
