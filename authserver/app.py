@@ -128,6 +128,10 @@ class Application:
         self._jobs = build_jobs(self.services, box, EpochFile.beside(settings.sealing_key_file), self._clock.now)
         self._jobs.start()
 
+    def begin_to_drain(self) -> None:
+        """Say no at /readyz from now on; requests that come all the same are still answered."""
+        self.life.draining = True
+
     async def stop(self) -> None:
         """Stop the jobs, then close what they used."""
         if self._jobs is not None:

@@ -1,8 +1,8 @@
 """The contract between the server and its features.
 
 A feature is one folder that exports ``FEATURE``; ``app.FEATURES`` lists them. It declares its endpoints, the grant
-types it adds to the token endpoint, what discovery says of it, and what the front page, the login page and ``authserver dev``
-show of it, so that a new feature edits nothing elsewhere.
+types it adds to the token endpoint, what discovery says of it, and what the front page, the login page and
+``authserver dev`` show of it, so that a new feature edits nothing elsewhere.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class Try:
 async def reserve(tx: Tx, attempt: Try, address_limit_scale: float) -> None:
     """Count one try, or raise 429 with the seconds to wait.
 
-    A refused try counts for nothing, so it cannot add to the wait. The rows stay locked until the transaction ends, so parallel tries are counted one after the other.
+    A refused try counts for nothing, so it cannot add to the wait. The rows stay locked until the transaction ends, so
+    parallel tries are counted one after the other.
     """
     keys = attempt.count_keys()
     rows = await attempts.lock(tx, keys)

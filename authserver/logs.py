@@ -1,0 +1,53 @@
+"""The log: one JSON object a line on standard output, or readable lines in development (DESIGN §10).
+
+What strangers send ends up in it, so every value is escaped: no line break and no control character of a request can
+forge a line or move a terminal's cursor (SECURITY row 126). Secrets are never passed to it in the first place.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+_QUIET: Final = ("authlib", "httpcore2", "httpx2", "sqlalchemy", "aiosqlite")  # their DEBUG lines hold tokens or rows
+
+
+class _IntoStructlog(logging.Handler):
+    """Hand what libraries log by the standard way to the one log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record under its logger's name."""
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def configure_logs(level: str, *, readable: bool = False) -> None:
+    """Set the log up for this process; ``level`` is DEBUG, INFO, WARNING or ERROR."""
+    number = logging.getLevelNamesMapping()[level]
+    render: Processor = (
+        structlog.processors.KeyValueRenderer(key_order=["level", "event"])
+        if readable
+        else structlog.processors.JSONRenderer(separators=(",", ":"))
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            *([] if readable else [structlog.processors.TimeStamper(fmt="iso", utc=True)]),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers = [_IntoStructlog()]
+    root.setLevel(max(number, logging.INFO))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
