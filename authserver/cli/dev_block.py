@@ -1,0 +1,106 @@
+"""What ``authserver dev`` prints: where everything is, commands to paste, and what is missing for production."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from authserver.app import FEATURES
+from authserver.cli.dev_data import EMAIL, MACHINE_CLIENT_ID, MACHINE_CLIENT_SECRET, PASSWORD
+from authserver.cli.dev_samples import Sample
+from authserver.cli.dev_settings import DEV_DATABASE, DEV_SEALING_KEY
+from authserver.cli.terminal import Colour, Terminal
+from authserver.feature import Demo
+from authserver.settings import Settings
+
+_LABEL_WIDTH: Final = 12
+_COMMAND_WIDTH: Final = 20
+_PRODUCTION_JWKS_MAX_AGE: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the block is made of. ``started_at`` is monotonic seconds."""
+
+    settings: Settings
+    samples: Sequence[Sample]
+    api_port: int
+    started_at: float
+    terminal: Terminal
+
+    def demo(self) -> tuple[Demo, ...]:
+        """Return what the front page shows of this."""
+        samples = (Demo(name=sample.label, value=sample.url, href=sample.url) for sample in self.samples)
+        return (Demo(name="Demo user", value=EMAIL), Demo(name="Password", value=PASSWORD), *samples)
+
+
+def describe_start(told: Told) -> str:
+    """Return the block of UX §1 for what exists; each feature brings its own lines."""
+    issuer = told.settings.issuer
+    lines = [("Issuer", issuer), ("Demo user", f"{EMAIL}  /  {PASSWORD}")]
+    lines += [line for feature in FEATURES for line in feature.dev_lines(issuer)]
+    colour = Colour.for_stream(sys.stdout, refused=told.terminal.no_color)
+    missing = find_missing(told.settings)
+    return "\n".join(
+        (
+            f"authserver {metadata.version('authserver')} · dev mode · SQLite {DEV_DATABASE}",
+            "",
+            *(f"  {colour.bold(label.ljust(_LABEL_WIDTH))} {text}" for label, text in lines),
+            *_describe_samples(told.samples, colour),
+            "",
+            *_describe_commands(told, colour),
+            "",
+            f"  Not for production yet ({len(missing)}): {', '.join(missing)}",
+            f"Ready in {time.monotonic() - told.started_at:.1f} s. Ctrl-C stops all of it.",
+        )
+    )
+
+
+def find_missing(settings: Settings) -> list[str]:
+    """Return what stands between these settings and production, each in a few words."""
+    checks = (
+        (settings.issuer.startswith("http:"), "ISSUER is http"),
+        (settings.sealing_key_file == DEV_SEALING_KEY, "SEALING_KEY_FILE is the dev key"),
+        (settings.database_url.startswith("sqlite:"), "DATABASE_URL is SQLite: one process"),
+        (settings.jwks_max_age < _PRODUCTION_JWKS_MAX_AGE, "JWKS_MAX_AGE is seconds"),
+        (not settings.drain_seconds, "DRAIN_SECONDS is 0"),
+        (settings.database_url == f"sqlite:///{DEV_DATABASE}", "the demo's passwords are public"),
+    )
+    return [words for applies, words in checks if applies]
+
+
+def _describe_samples(samples: Sequence[Sample], colour: Colour) -> list[str]:
+    if not samples:
+        return []
+    return ["  " + "      ".join(f"{colour.bold(sample.label.ljust(_LABEL_WIDTH))} {sample.url}" for sample in samples)]
+
+
+def _describe_commands(told: Told, colour: Colour) -> list[str]:
+    api = f"http://localhost:{told.api_port}"
+    indent = " " * (_COMMAND_WIDTH + 5)
+    token = (
+        f"TOKEN=$(curl -s -u {MACHINE_CLIENT_ID}:{MACHINE_CLIENT_SECRET} {told.settings.issuer}/token"
+        f" -d grant_type=client_credentials \\\n{indent}-d resource={api}"
+        """ | sed -E 's/.*"access_token":"([^"]+)".*/\\1/'); echo $TOKEN"""
+    )
+    own_app = 'clients create --type web --name "My app" --redirect-uri http://localhost:3000/callback'
+    commands = [("A first token", token), ("Your own app", f"{_find_own_name()} {own_app}")]
+    if told.samples:
+        commands.insert(1, ("The API with it", f'curl -s {api}/experiment -H "Authorization: Bearer $TOKEN"'))
+    return [f"  {colour.bold(label.ljust(_COMMAND_WIDTH))} {text}" for label, text in commands]
+
+
+def _find_own_name() -> str:
+    """Return what to type to run this program again: its name where the shell finds it, else its path from here."""
+    program = Path(sys.argv[0])
+    if program.name != "authserver":
+        return f"{sys.executable} -m authserver"
+    if shutil.which("authserver") is not None:
+        return "authserver"
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)

@@ -1,0 +1,143 @@
+"""What is printed of each noun: the members that ``--json`` shows, the id first, never a secret or a hash."""
+
+from datetime import datetime
+
+from authserver.cli.terminal import Record
+from authserver.oauth.client_documents import build_metadata_document
+from authserver.oauth.scope import join_scope
+from authserver.oauth.values import Client, Grant, Resource, Session, User
+from authserver.operations.keys import KeyListing, Rotation
+from authserver.operations.users import Cut
+from authserver.store.registration_tokens import RegistrationToken
+
+
+def record_client(client: Client) -> Record:
+    """Return a client's metadata (RFC 7591 §2 and this server's own members), its state, and when its secrets end."""
+    return {
+        "client_id": client.client_id,
+        "type": client.type.value,
+        **build_metadata_document(client, operator=True),
+        "status": _status(client),
+        "self_registered": client.self_registered,
+        "secrets": [{"created_at": secret.created_at, "expires_at": secret.expires_at} for secret in client.secrets],
+        "created_at": client.created_at,
+        "updated_at": client.updated_at,
+    }
+
+
+def record_resource(resource: Resource) -> Record:
+    """Return a resource's members."""
+    return {
+        "identifier": resource.identifier,
+        "name": resource.name,
+        "scope": join_scope(resource.scope),
+        "verified_scope": join_scope(resource.verified_scope),
+        "access_token_lifetime": resource.access_token_lifetime,
+    }
+
+
+def record_user(user: User) -> Record:
+    """Return a user's members."""
+    return {
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "is_admin": user.is_admin,
+        "name": user.name,
+        "has_password": user.password_hash is not None,
+        "status": _status(user),
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+        "disabled_at": user.disabled_at,
+        "deleted_at": user.deleted_at,
+    }
+
+
+def record_cut(cut: Cut) -> Record:
+    """Return what was taken from a user."""
+    return {
+        "id": cut.user.id,
+        "username": cut.user.username,
+        "status": _status(cut.user),
+        "sessions_ended": cut.sessions,
+        "grants_revoked": cut.grants,
+    }
+
+
+def record_grant(grant: Grant) -> Record:
+    """Return a grant's members."""
+    return {
+        "id": grant.id,
+        "client_id": grant.client_id,
+        "user_id": grant.user_id,
+        "session_id": grant.session_id,
+        "scope": join_scope(grant.scope),
+        "resources": list(grant.resources),
+        "created_at": grant.created_at,
+        "rotated_at": grant.rotated_at,
+        "expires_at": grant.expires_at,
+        "revoked_at": grant.revoked_at,
+        "reason": grant.reason,
+    }
+
+
+def record_session(session: Session) -> Record:
+    """Return a session's members."""
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "auth_time": session.auth_time,
+        "acr": session.acr,
+        "amr": list(session.amr),
+        "created_at": session.created_at,
+        "last_seen_at": session.last_seen_at,
+        "expires_at": session.expires_at,
+        "ended_at": session.ended_at,
+    }
+
+
+def record_registration_token(token: RegistrationToken) -> Record:
+    """Return what is known of an initial access token, which is not the token."""
+    return {
+        "id": token.id,
+        "uses_left": token.uses_left,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+    }
+
+
+def record_signing_key(listing: KeyListing) -> Record:
+    """Return a signing key's public side and its times."""
+    key = listing.key
+    return {
+        "kid": key.kid,
+        "alg": key.alg,
+        "state": listing.state.value,
+        "generation": key.generation,
+        "publish_at": key.publish_at,
+        "sign_from": key.sign_from,
+        "sign_until": key.sign_until,
+        "drop_at": key.drop_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def record_rotation(rotation: Rotation, now: datetime) -> Record:
+    """Return what a rotation did for one algorithm."""
+    return {
+        "kid": rotation.upcoming.kid,
+        "alg": rotation.alg,
+        "sign_from": rotation.upcoming.sign_from,
+        "is_signing": rotation.upcoming.sign_from <= now,
+        "changed": rotation.is_changed,
+        "replaces": rotation.current.kid,
+        "last_token_expires_at": rotation.last_token_expires_at,
+    }
+
+
+def _status(thing: User | Client) -> str:
+    if thing.deleted_at is not None:
+        return "deleted"
+    return "active" if thing.disabled_at is None else "disabled"

@@ -1,0 +1,62 @@
+"""Several serving processes behind one listening socket (PostgreSQL only)."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+_RESTART_PAUSE: Final = 1.0  # seconds; a worker that dies at once must not take the machine with it
+_SHORT_LIFE: Final = 10.0  # seconds; a worker that dies sooner did not get to work
+_SHORT_LIVES_TO_GIVE_UP: Final = 5
+
+
+class Workers:
+    """Starts processes, starts them again when they die, and passes on the signal to stop.
+
+    They are forked before any thread, event loop or database connection exists, and inherit the listening sockets.
+    """
+
+    def __init__(self, count: int, work: Callable[[], int]) -> None:
+        """Run ``work`` in ``count`` processes; what it returns is a process's exit code."""
+        self._count = count
+        self._work = work
+        self._started_at: dict[int, float] = {}  # by process id, in monotonic seconds
+        self._is_stopping = False
+
+    def run(self) -> int:
+        """Watch over the workers until a signal comes or they cannot be kept running; return the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for _ in range(self._count):
+            self._start()
+        short_lives = 0
+        while self._started_at:
+            pid, _ = os.wait()
+            lived = time.monotonic() - self._started_at.pop(pid)
+            if self._is_stopping:
+                continue
+            short_lives = short_lives + 1 if lived < _SHORT_LIFE else 0
+            if short_lives == _SHORT_LIVES_TO_GIVE_UP:
+                self._stop(signal.SIGTERM, None)
+                continue
+            time.sleep(_RESTART_PAUSE)
+            if not self._is_stopping:
+                self._start()
+        return 1 if short_lives == _SHORT_LIVES_TO_GIVE_UP else 0
+
+    def _start(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._started_at[pid] = time.monotonic()
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os._exit(self._work())
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's signature
+        """Tell every worker to stop; a second signal is passed on too and shortens their drain."""
+        self._is_stopping = True
+        for pid in self._started_at:
+            os.kill(pid, number)

@@ -1,0 +1,65 @@
+"""The browsers in which people are signed in: see them, and end them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from authserver.operations import users
+from authserver.operations.errors import OperationError, Problem
+from authserver.store import audit, grants, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from authserver.oauth.values import Session
+    from authserver.operations.operator import Operator
+
+REASON: Final = "session_ended_by_operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A session that was ended, and how many grants fell with it."""
+
+    session: Session
+    grants: int
+
+
+async def find_all(operator: Operator, *, user: str | None = None, limit: int = 1000) -> Sequence[Session]:
+    """Return sessions that live, the youngest first; of one user where one is named."""
+    async with operator.engine.read() as tx:
+        user_id = (await users.load(tx, user)).id if user is not None else None
+        return await sessions.list_all(tx, user_id=user_id, limit=limit)
+
+
+async def revoke(operator: Operator, session_id: str) -> Ended:
+    """End a session as its user's logout does: its grants fall, but those meant to outlive it (DESIGN §5)."""
+    async with operator.begin() as tx:
+        session = await sessions.get(tx, _parse_id(session_id))
+        if session is None:
+            raise OperationError(
+                f"There is no session {session_id}.", problem=Problem.NOT_FOUND, fix="See: authserver sessions list"
+            )
+        # the row first, then the grants: whoever is inserting one holds the row until it is there (DESIGN §3)
+        await sessions.end(tx, session.id, await tx.now(), REASON)
+        revoked = await grants.revoke_of_session(tx, session.id, REASON)
+        await audit.add(
+            tx,
+            "session_ended",
+            actor=operator.actor,
+            user_id=session.user_id,
+            session_id=session.id,
+            detail={"reason": REASON, "grants_revoked": revoked},
+        )
+    return Ended(session=session, grants=revoked)
+
+
+def _parse_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise OperationError(
+            f"{text!r} is not an id.", field="id", fix="See: authserver sessions list --json"
+        ) from error
