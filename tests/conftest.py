@@ -25,10 +25,10 @@ def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(_worker_database: databases.WorkerDatabase) -> str:
+def postgresql_url(worker_database: databases.WorkerDatabase) -> str:
     """Give the DATABASE_URL of this worker's PostgreSQL database, migrated and emptied."""
-    _worker_database.empty()
-    return _worker_database.url
+    worker_database.empty()
+    return worker_database.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -59,7 +59,7 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _worker_database(worker_id: str) -> Iterator[databases.WorkerDatabase]:
+def worker_database(worker_id: str) -> Iterator[databases.WorkerDatabase]:
     server = databases.server_url()
     name = f"authserver_test_{os.getpid()}_{worker_id}"
     database = databases.WorkerDatabase(server, name)

@@ -160,21 +160,21 @@ class WorkerDatabase:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        used = self._used_tables()
+        used = self._used_tables() | self._seeds.keys()
         if not used:
             return
         with self._connection.transaction():
             statement = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE")
-            self._connection.execute(statement.format(sql.SQL(", ").join(map(sql.Identifier, used))))
+            self._connection.execute(statement.format(sql.SQL(", ").join(map(sql.Identifier, sorted(used)))))
             for table, content in self._seeds.items():
                 self._copy_in(table, content)
 
-    def _used_tables(self) -> list[str]:
+    def _used_tables(self) -> set[str]:
         probe = sql.SQL(" UNION ALL ").join(
             sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(table), sql.Identifier(table))
             for table in self._tables
         )
-        return [table for (table,) in self._connection.execute(probe).fetchall()] if self._tables else []
+        return {table for (table,) in self._connection.execute(probe).fetchall()} if self._tables else set()
 
     def _copy_out(self, table: str) -> bytes:
         statement = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))

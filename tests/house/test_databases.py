@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -70,3 +71,37 @@ def test_all_workers_of_a_run_are_given_one_server():
 def test_a_test_cannot_reach_another_machine():
     with socket.socket() as outside, pytest.raises(AssertionError, match=r"192\.0\.2\.1"):
         outside.connect(("192.0.2.1", 443))
+
+
+def rows_of(url, statement):
+    """Run a statement on the database of a DATABASE_URL, commit, and return its rows if it has some."""
+    if url.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            return connection.execute(statement).fetchall()
+    with psycopg.connect(url) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_every_test_finds_what_the_migrations_left_whatever_the_one_before_did(database_url, turn):
+    assert rows_of(database_url, "SELECT count(*) FROM state") == [(1,)]
+    assert rows_of(database_url, "SELECT count(*) FROM resources") == [(0,)]
+    rows_of(database_url, "DELETE FROM state")
+    rows_of(database_url, "INSERT INTO resources (identifier, name, scope, verified_scope) VALUES ('a', 'b', '', '')")
+
+
+def test_a_connection_that_a_test_forgot_does_not_hold_up_the_next_one(postgresql_url, worker_database):
+    forgotten = psycopg.connect(postgresql_url)
+    forgotten.execute("LOCK TABLE state")
+    worker_database.empty()
+    with pytest.raises(psycopg.OperationalError):
+        forgotten.execute("SELECT 1")
+    forgotten.close()
+
+
+def test_a_blank_database_has_no_schema(blank_database_url):
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    if blank_database_url.startswith("sqlite"):
+        tables = "SELECT name FROM sqlite_master"
+    assert rows_of(blank_database_url, tables) == []
