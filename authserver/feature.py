@@ -152,6 +152,7 @@ class Feature:
     """One thing a client or a person can do."""
 
     name: str
+    is_offered: Callable[[Settings], bool] = field(default=lambda _: True)  # where not, it is as if it did not exist
     endpoints: tuple[Endpoint, ...] = ()
     grant_types: tuple[GrantType, ...] = ()
     metadata: Callable[[Settings], Mapping[str, object]] = field(default=lambda _: {})

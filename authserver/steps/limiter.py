@@ -4,6 +4,8 @@ Three counts stand behind every try. *Pair*: this account from this network, fiv
 seconds. *Account*: all networks together, so that many addresses are no way around, with the same ceiling. *Address*: a
 minute's tries of one network over all accounts. A browser in which the user signed in before has a count of its own and
 is held up by no other: nobody can lock the owner out.
+
+Clients that strangers register are counted here too, by the hour and the network (RFC 7591 §5).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from authserver.store.attempts import AttemptKey, Attempts
 from authserver.web.forwarded import network_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from authserver.store.engine import Tx
@@ -29,7 +32,15 @@ FREE_TRIES_OF_AN_ACCOUNT: Final = 50  # over all networks: a household's and an 
 LONGEST_WAIT: Final = timedelta(seconds=60)
 TRIES_PER_ADDRESS: Final = 30
 ADDRESS_WINDOW: Final = timedelta(minutes=1)
+REGISTRATIONS_PER_ADDRESS: Final = 20
+REGISTRATION_WINDOW: Final = timedelta(hours=1)
 FORGOTTEN_AFTER: Final = timedelta(hours=24)
+
+# Counts that are full for the rest of their window; the others make the next try wait.
+_WINDOWS: Final[Mapping[str, tuple[int, timedelta]]] = {
+    "address": (TRIES_PER_ADDRESS, ADDRESS_WINDOW),
+    "registration": (REGISTRATIONS_PER_ADDRESS, REGISTRATION_WINDOW),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +65,13 @@ async def reserve(tx: Tx, attempt: Try, address_limit_scale: float) -> None:
     A refused try counts for nothing, so it cannot add to the wait. The rows stay locked until the transaction ends, so
     parallel tries are counted one after the other.
     """
-    keys = attempt.count_keys()
-    rows = await attempts.lock(tx, keys)
-    now = await tx.now()
-    wait = max(_wait(row, now, address_limit_scale) for row in rows)
-    if wait > timedelta(0):
-        seconds = math.ceil(wait.total_seconds())
-        raise OAuthError(
-            ErrorCode.SLOW_DOWN,
-            f"too many tries; wait {seconds} seconds",
-            Refusal.THROTTLED,
-            headers=(("retry-after", str(seconds)),),
-        )
-    await attempts.store(tx, [_counted(row, now) for row in rows])
+    await _reserve(tx, attempt.count_keys(), address_limit_scale, Refusal.THROTTLED)
+
+
+async def reserve_registration(tx: Tx, address: str, address_limit_scale: float) -> None:
+    """Count one client that a stranger registers, or raise 429 with the seconds to wait."""
+    key = _key("registration", network_of(address))
+    await _reserve(tx, (key,), address_limit_scale, Refusal.REGISTRATION_QUOTA)
 
 
 async def forgive(tx: Tx, attempt: Try) -> None:
@@ -85,21 +90,37 @@ def wait_after(count: int, free: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(count - free, 6)), LONGEST_WAIT)
 
 
+async def _reserve(tx: Tx, keys: Sequence[AttemptKey], address_limit_scale: float, refusal: Refusal) -> None:
+    rows = await attempts.lock(tx, keys)
+    now = await tx.now()
+    wait = max(_wait(row, now, address_limit_scale) for row in rows)
+    if wait > timedelta(0):
+        seconds = math.ceil(wait.total_seconds())
+        raise OAuthError(
+            ErrorCode.SLOW_DOWN,
+            f"too many tries; wait {seconds} seconds",
+            refusal,
+            headers=(("retry-after", str(seconds)),),
+        )
+    await attempts.store(tx, [_counted(row, now) for row in rows])
+
+
 def _wait(row: Attempts, now: datetime, address_limit_scale: float) -> timedelta:
     """Return how long this count holds the next try up."""
     if row.count == 0 or now - row.last_at >= FORGOTTEN_AFTER:
         return timedelta(0)
-    if row.key.kind == "address":
-        is_full = row.count >= TRIES_PER_ADDRESS * address_limit_scale
-        return row.first_at + ADDRESS_WINDOW - now if is_full else timedelta(0)
+    if row.key.kind in _WINDOWS:
+        limit, window = _WINDOWS[row.key.kind]
+        return row.first_at + window - now if row.count >= limit * address_limit_scale else timedelta(0)
     free = FREE_TRIES_OF_AN_ACCOUNT if row.key.kind == "account" else FREE_TRIES
     return row.last_at + wait_after(row.count, free) - now
 
 
 def _counted(row: Attempts, now: datetime) -> Attempts:
     """Return the row with one more try; a window that is over starts again."""
-    window = ADDRESS_WINDOW if row.key.kind == "address" else FORGOTTEN_AFTER
-    started = row.first_at if row.key.kind == "address" else row.last_at
+    started, window = row.last_at, FORGOTTEN_AFTER
+    if row.key.kind in _WINDOWS:
+        started, window = row.first_at, _WINDOWS[row.key.kind][1]
     if row.count == 0 or now - started >= window:
         return Attempts(key=row.key, count=1, first_at=now, last_at=now)
     return Attempts(key=row.key, count=row.count + 1, first_at=row.first_at, last_at=now)
