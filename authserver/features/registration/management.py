@@ -114,5 +114,5 @@ def _check_own_members(document: Mapping[str, object], client: Client, now: date
     if sent is None:
         return
     living = [secret.secret_hash for secret in client.secrets if is_live(secret, now)]
-    if not isinstance(sent, str) or not any([is_secret(sent, secret_hash) for secret_hash in living]):
+    if not isinstance(sent, str) or not any(is_secret(sent, secret_hash) for secret_hash in living):
         refuse_member("client_secret", "is not the client's; the server chooses it")
