@@ -9,6 +9,7 @@ import structlog
 from authserver.jobs.runner import Job, Jobs
 from authserver.jose.keyring import Keyring
 from authserver.operations.keys import ensure_next
+from authserver.operations.operator import Operator
 from authserver.store import signing_keys, state
 from authserver.store.purge import purge_expired
 
@@ -30,6 +31,8 @@ EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
 
 def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callable[[], datetime]) -> Jobs:
     """Return the jobs, not started. Every process runs all of them; each of their steps is safe to run twice."""
+
+    operator = Operator(actor="job:keys", engine=services.engine, settings=services.settings, hasher=services.hasher)
 
     async def reload_keys() -> None:
         async with services.engine.read() as tx:
@@ -55,7 +58,7 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
             log.info("purged", **counts)
 
     async def keep_next_key() -> None:
-        await ensure_next(services.engine, box, services.settings, now())
+        await ensure_next(operator, box)
 
     async def advance_epoch() -> None:
         async with services.engine.begin() as tx:

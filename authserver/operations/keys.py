@@ -179,7 +179,7 @@ def _rotate(
     """Return the rows after rotating one algorithm, and what that means. Pure."""
     upcoming = find_next(keys, alg, now)
     before = keys
-    if (upcoming.kid if upcoming else None) == (expected.kid if expected else None):  # nobody was faster
+    if upcoming == expected:  # nobody was faster
         if upcoming is None:
             keys = _publish(keys, candidate, now, rules)
         change = plan_rotation(keys, alg, now, rules, hurry=hurry)
