@@ -31,12 +31,18 @@ EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
 
 def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callable[[], datetime]) -> Jobs:
     """Return the jobs, not started. Every process runs all of them; each of their steps is safe to run twice."""
+    operator = Operator(engine=services.engine, hasher=services.hasher, settings=services.settings, actor="server")
+    warned: set[str] = set()
 
-    operator = Operator(actor="job:keys", engine=services.engine, settings=services.settings, hasher=services.hasher)
-
-    async def reload_keys() -> None:
+    async def follow() -> None:
+        """Take over changed keys; refuse a database that was put back to an earlier state under our feet."""
         async with services.engine.read() as tx:
             rows = await signing_keys.list_all(tx)
+            current = await state.load(tx)
+        warning = epoch_file.check(current.epoch)
+        if warning is not None and warning not in warned:
+            warned.add(warning)
+            log.warning("epoch_file", cause=warning)
         services.live.keyring = Keyring.load(
             rows,
             box,
@@ -46,28 +52,26 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
             previous=services.live.keyring,
         )
 
-    async def confirm() -> None:
-        await services.directory.refresh()
-        warning = epoch_file.raise_to(services.directory.epoch)
-        if warning is not None:
-            log.warning("epoch_file", cause=warning)
-
     async def purge() -> None:
         counts = await purge_expired(services.engine)
         if any(counts.values()):
             log.info("purged", **counts)
 
     async def keep_next_key() -> None:
-        await ensure_next(operator, box)
+        for key in await ensure_next(operator, box):
+            log.info("signing_key_published", kid=key.kid, alg=key.alg)
 
     async def advance_epoch() -> None:
+        """Move the epoch on, so that a restored database is known by its age; the version moves along."""
         async with services.engine.begin() as tx:
-            await state.advance_epoch(tx)
+            await state.bump(tx)
+            current = await state.load(tx)
+            await state.raise_epoch(tx, current.epoch + 1)
 
-    services.directory.on_change(reload_keys)
+    services.directory.on_change(follow)
     return Jobs(
         (
-            Job(name="confirm", run=confirm, every=CONFIRM_EVERY),
+            Job(name="confirm", run=services.directory.refresh, every=CONFIRM_EVERY),
             Job(name="purge", run=purge, every=PURGE_EVERY),
             Job(name="keys", run=keep_next_key, every=KEYS_EVERY),
             Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY),
