@@ -63,6 +63,8 @@ def _check_addresses(client: Client) -> None:
 
 def _check_grant_types(client: Client) -> None:
     """Keep grant types and response types in step (RFC 7591 §2.1), and clients without users vouched for."""
+    if not client.grant_types and not client.introspects:
+        refuse_member("grant_types", "must name one; only a resource server that introspects needs none")
     if (AUTHORIZATION_CODE in client.grant_types) is not (CODE in client.response_types):
         refuse_member("response_types", "must hold code if, and only if, grant_types holds authorization_code")
     if CLIENT_CREDENTIALS in client.grant_types and client.is_public:
