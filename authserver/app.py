@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -36,9 +37,9 @@ from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import load_box
 from authserver.sealing.refresh_token import RefreshTokenSealer
 from authserver.sealing.subkeys import Subkeys
-from authserver.store import masters, signing_keys
+from authserver.store import masters, signing_keys, state
 from authserver.store.directory import Directory
-from authserver.store.engine import Engine
+from authserver.store.engine import Engine, ServingLock
 from authserver.store.migrations import check_schema
 from authserver.web.client_failures import ClientFailures
 from authserver.web.cors import Cors
@@ -48,7 +49,7 @@ from authserver.web.pages import Pages
 from authserver.web.static import static_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -100,6 +101,7 @@ class Application:
         self._demo = demo
         self._edge: Edge | None = None
         self._jobs: Jobs | None = None
+        self._held = ExitStack()
         self.life = Life()
         self.services: Services | None = None
 
@@ -117,15 +119,19 @@ class Application:
         """Open the database and the keys, check that they belong together, and begin the background jobs."""
         settings = self._settings
         box = load_box(settings.sealing_key_file)
-        engine = await Engine.open(settings.database_url)
+        engine = Engine.open(settings.database_url)
         try:
+            self._held.enter_context(ServingLock(settings.database_url))
             await check_schema(engine)
+            epoch_file = EpochFile.beside(settings.sealing_key_file)
+            await check_epoch(engine, epoch_file)
             self.services = await self._build_services(engine, box)
         except BaseException:
             await engine.close()
+            self._held.close()
             raise
         self._edge = self._build_edge(self.services)
-        self._jobs = build_jobs(self.services, box, EpochFile.beside(settings.sealing_key_file), self._clock.now)
+        self._jobs = build_jobs(self.services, box, epoch_file, self._clock.now)
         self._jobs.start()
 
     def begin_to_drain(self) -> None:
@@ -140,6 +146,7 @@ class Application:
             await self.services.outbound.close()
             self.services.hasher.close()
             await self.services.engine.close()
+        self._held.close()
         self._edge = self._jobs = self.services = None
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -173,6 +180,7 @@ class Application:
             now=self._clock.now(),
         )
         outbound = Outbound.from_settings(settings)
+        features = offered_features(settings)
         return Services(
             settings=settings,
             engine=engine,
@@ -185,9 +193,9 @@ class Application:
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
-            features=FEATURES,
-            grant_types=collect_grant_types(FEATURES),
-            metadata=collect_metadata(FEATURES, settings, keyring),
+            features=features,
+            grant_types=collect_grant_types(features),
+            metadata=collect_metadata(features, settings, keyring.algorithms),
             life=self.life,
             demo=self._demo,
         )
@@ -222,16 +230,32 @@ def create_app(settings: Settings, *, clock: Clock | None = None, demo: tuple[De
     return Application(settings, clock=clock or Clock(), demo=demo)
 
 
+def offered_features(settings: Settings) -> tuple[Feature, ...]:
+    """Return the features that these settings turn on; the others are as if they did not exist."""
+    return tuple(feature for feature in FEATURES if feature.is_offered(settings))
+
+
+async def check_epoch(engine: Engine, epoch_file: EpochFile) -> None:
+    """Refuse, with EpochError, a database that came out of a backup (DESIGN §5, Restore)."""
+    async with engine.read() as tx:
+        current = await state.load(tx)
+    warning = epoch_file.check(current.epoch)
+    if warning is not None:
+        log.warning("epoch_file", cause=warning)
+
+
 def collect_grant_types(features: tuple[Feature, ...]) -> Mapping[str, GrantType]:
     """Return every grant type that features bring, by its name on the wire."""
     return {grant_type.name: grant_type for feature in features for grant_type in feature.grant_types}
 
 
-def collect_metadata(features: tuple[Feature, ...], settings: Settings, keyring: Keyring) -> Mapping[str, object]:
+def collect_metadata(
+    features: tuple[Feature, ...], settings: Settings, algorithms: Iterable[str]
+) -> Mapping[str, object]:
     """Return the discovery document (RFC 8414 §2): what the features declare, and what the keys can sign."""
     ground = {
         "grant_types_supported": list(collect_grant_types(features)),
-        "id_token_signing_alg_values_supported": list(keyring.algorithms),
+        "id_token_signing_alg_values_supported": list(algorithms),
     }
     return build_metadata(settings.issuer, [ground, *(feature.metadata(settings) for feature in features)])
 

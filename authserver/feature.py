@@ -8,7 +8,7 @@ types it adds to the token endpoint, what discovery says of it, and what the fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -119,24 +119,22 @@ class Caller:
     replay_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What a grant type has parsed and checked without a row; each grant type extends it."""
+class Prepared(Protocol):
+    """What a grant type has parsed and checked without a row, ready to be decided."""
 
-
-P = TypeVar("P", bound=Prepared)
+    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
+        """Load, decide, store. Nothing but the database is awaited; an OAuthError still commits."""
 
 
 class GrantType(Protocol):
-    """A grant type proves; the token endpoint issues (STYLE §3)."""
+    """A grant type proves; the token endpoint issues."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the value of ``grant_type`` on the wire."""
 
     async def prepare(self, call: Call, client: Client, form: Params) -> Prepared:
         """Parse and check all that needs no row. No transaction is open."""
-
-    async def decide(self, call: Call, tx: Tx, client: Client, prepared: Prepared) -> Authorization:
-        """Load, decide, store. Nothing but the database is awaited; an OAuthError still commits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

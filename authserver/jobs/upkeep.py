@@ -31,7 +31,7 @@ EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
 
 def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callable[[], datetime]) -> Jobs:
     """Return the jobs, not started. Every process runs all of them; each of their steps is safe to run twice."""
-    operator = Operator(engine=services.engine, hasher=services.hasher, settings=services.settings, actor="server")
+    operator = Operator(engine=services.engine, hasher=services.hasher, settings=services.settings, actor="job:keys")
     warned: set[str] = set()
 
     async def follow() -> None:

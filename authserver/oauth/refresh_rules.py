@@ -131,6 +131,9 @@ _DESCRIPTIONS: Final = {
 }
 
 
+NOT_OURS: Final = RefreshRefused(rule=RefreshRule.NOT_OURS, refusal=Refusal.REFRESH_TOKEN_MALFORMED)
+
+
 def decide_refresh(
     presented: PresentedToken | None,
     grant: Grant | None,
@@ -146,7 +149,7 @@ def decide_refresh(
     ``bound_key`` (``Grant.bound_key``'s form) are proven by the request; ``now`` is the database's clock.
     """
     if presented is None:
-        return RefreshRefused(rule=RefreshRule.NOT_OURS, refusal=Refusal.REFRESH_TOKEN_MALFORMED)
+        return NOT_OURS
     if grant is None or not compare_digest(presented.secret_hash, grant.secret_hash):
         return _not_theirs(Refusal.REFRESH_TOKEN_UNKNOWN)
     if grant.client_id != client_id:

@@ -67,12 +67,13 @@ async def prove_by_password(call: Call, login: str, password: str) -> ProvenByPa
 
 async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool) -> Started:
     """Begin the session in one transaction; what the proof relied on is checked again under the user's lock."""
+    password_hash = proven.user.password_hash
     async with call.services.engine.begin() as tx:
+        if proven.new_hash is not None and await users.rehash(tx, proven.user.id, password_hash, proven.new_hash):
+            password_hash = proven.new_hash  # written before the row is locked for sharing: two logins must not wait
         user = await users.lock_for_share(tx, proven.user.id)
-        if user is None or not user.is_active or user.password_hash != proven.user.password_hash:
+        if user is None or not user.is_active or user.password_hash != password_hash:
             raise _wrong_password()  # changed or turned off meanwhile; nothing was written
-        if proven.new_hash is not None:
-            await users.set_password(tx, user.id, proven.new_hash)
         await limiter.forgive(tx, proven.attempt)
         started = await start_session(
             call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.PASSWORD_WRONG: ("wrong", 422),
-    Refusal.PASSWORD_TOO_LONG: ("too_long", 400),
+    Refusal.PARAMETER_TOO_LONG: ("too_long", 400),
     Refusal.THROTTLED: ("throttled", 429),
     Refusal.USER_DISABLED: ("disabled", 403),
 }

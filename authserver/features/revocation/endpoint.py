@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.claims import parse_jti
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.store.engine import Tx
 
-REASON = "revoked_by_client"
+REASON: Final = "revoked_by_client"
 
 
 async def revoke(call: Call, form: Params) -> Answer:
@@ -31,35 +31,27 @@ async def revoke(call: Call, form: Params) -> Answer:
     form.check_none_repeated()
     caller = await authenticate_client(call, form)
     token = form.require("token")
-    log = {"client": caller.client.client_id}
+    grant_id, secret = find_grant_id(call, caller.client.client_id, token)
     async with call.services.engine.begin() as tx:
-        try:
-            await claim_proof(tx, caller)
-            revoked = await _revoke(call, tx, caller, token)
-        except OAuthError as error:
-            refusal: OAuthError | None = error
-        else:
-            refusal = None
-    if refusal is not None:
-        raise refusal
-    if revoked is not None:
-        log["grant"] = str(revoked)
+        await claim_proof(tx, caller)  # a refusal here has written nothing, so it may roll back
+        if grant_id is not None:
+            await _revoke(call, tx, caller, grant_id, secret)
+    log = {"client": caller.client.client_id}
+    if grant_id is not None:
+        log["grant"] = str(grant_id)
     return Answer(headers=NO_STORE, log=log)
 
 
-async def _revoke(call: Call, tx: Tx, caller: Caller, token: str) -> UUID | None:
-    """Return the grant that was revoked by this request, None where there was nothing of this client's to revoke."""
+async def _revoke(call: Call, tx: Tx, caller: Caller, grant_id: UUID, secret: bytes | None) -> None:
+    """Revoke the grant if it is this client's and the secret, where one was presented, is its own."""
     client_id = caller.client.client_id
-    grant_id, secret = _find_grant_id(call, client_id, token)
-    if grant_id is None:
-        return None
     loaded = await grants.lock(tx, grant_id)
     if loaded is None or loaded.grant.client_id != client_id:
-        return None
+        return
     if secret is not None and not is_secret(secret, loaded.grant.secret_hash):
-        return None
+        return
     if not await grants.revoke(tx, grant_id, REASON):
-        return None
+        return
     await audit.add(
         tx,
         "grant.revoked",
@@ -71,10 +63,9 @@ async def _revoke(call: Call, tx: Tx, caller: Caller, token: str) -> UUID | None
         address=call.facts.address,
         detail={"reason": REASON},
     )
-    return grant_id
 
 
-def _find_grant_id(call: Call, client_id: str, token: str) -> tuple[UUID | None, bytes | None]:
+def find_grant_id(call: Call, client_id: str, token: str) -> tuple[UUID | None, bytes | None]:
     """Return the grant that a token of ours names, and the secret to prove it with where it is a refresh token."""
     refresh_token = call.services.refresh_tokens.open(token)
     if refresh_token is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authserver.feature import Prepared
 from authserver.oauth.code_rules import check_redemption
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import check_user_exists, may_issue
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedCode(Prepared):
-    """The code's hash, and the parameters it will be held against."""
-
-    code_hash: bytes
-    params: Params
-    resources: tuple[str, ...]
-
-
 class AuthorizationCodeGrant:
     """``grant_type=authorization_code``."""
 
@@ -46,60 +36,68 @@ class AuthorizationCodeGrant:
             code_hash=hash_secret(form.require("code")), params=form, resources=parse_resources(form.all("resource"))
         )
 
-    async def decide(self, call: Call, tx: Tx, client: Client, prepared: PreparedCode) -> Authorization:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCode:
+    """The code's hash, and the parameters it will be held against."""
+
+    code_hash: bytes
+    params: Params
+    resources: tuple[str, ...]
+
+    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
         """Claim the code, check it, lock what the grant rests on, and make the grant.
 
         The claim counts this use whatever comes after, so a wrong verifier spends the code; another client's request
         leaves it untouched (§4.1.3, CVE-2026-28513).
         """
-        code = await self._claim(call, tx, client, prepared)
-        user = await self._lock_what_it_rests_on(tx, client, code)
-        resources = call.services.directory.resources
+        code = await self._claim(call, tx, client)
+        user = await _lock_what_it_rests_on(tx, client, code)
         target = choose_within_grant(
             granted_scope=code.scope,
             granted_resources=code.resources,
             scope=None,
-            asked=prepared.resources,
-            known=resources,
+            asked=self.resources,
+            known=call.services.directory.resources,
         )
         secret = new_grant_secret()
-        now = await tx.now()
-        grant = _build_grant(call, client, code, hash_secret(secret), now)
+        grant = _build_grant(call, client, code, hash_secret(secret), await tx.now())
         await grants.add(tx, grant)
         return _authorize(call, client, user, code, target, grant, secret)
 
-    async def _claim(self, call: Call, tx: Tx, client: Client, prepared: PreparedCode) -> AuthorizationCode:
-        code = await codes.claim(tx, prepared.code_hash, client.client_id)
+    async def _claim(self, call: Call, tx: Tx, client: Client) -> AuthorizationCode:
+        code = await codes.claim(tx, self.code_hash, client.client_id)
         try:
-            return check_redemption(code, client, prepared.params, await tx.now())
+            return check_redemption(code, client, self.params, await tx.now())
         except OAuthError as error:
             if error.refusal is Refusal.CODE_REPLAYED and code is not None:
                 # RFC 6749 §4.1.2: deny, and revoke all tokens issued from this code.
                 await grants.revoke(tx, code.grant_id, "code_replayed")
                 await _audit(call, tx, "grant.revoked", client, code, "code_replayed")
-            elif code is None and await codes.is_of_another_client(tx, prepared.code_hash):
+            elif code is None and await codes.is_of_another_client(tx, self.code_hash, client.client_id):
                 await _audit(call, tx, "code.refused", client, None, Refusal.CODE_OF_ANOTHER_CLIENT)
                 raise OAuthError(error.error, error.description, Refusal.CODE_OF_ANOTHER_CLIENT) from None
             raise
 
-    async def _lock_what_it_rests_on(self, tx: Tx, client: Client, code: AuthorizationCode) -> User:
-        """Lock user, session, consent and client rows before the grant goes in.
 
-        Whoever cuts one of them updates it first and revokes second, so either we see the cut or the cut sees our
-        grant (SECURITY fault B29).
-        """
-        user = check_user_exists(await users.lock_for_share(tx, code.user_id))
-        session = await sessions.lock_for_share(tx, code.session_id)
-        if session is None:
-            raise OAuthError(ErrorCode.INVALID_GRANT, "the user has logged out", Refusal.SESSION_ENDED)
-        consent = await consents.lock_for_share(tx, code.user_id, code.client_id)
-        if consent is not None and consent.withdrawn_at is not None and consent.withdrawn_at >= code.created_at:
-            raise OAuthError(ErrorCode.INVALID_GRANT, "the user took the consent back", Refusal.CONSENT_WITHDRAWN)
-        current = await clients.lock_for_share(tx, client.client_id)
-        if current is None:
-            raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_UNKNOWN)
-        may_issue(current, user, session)
-        return user
+async def _lock_what_it_rests_on(tx: Tx, client: Client, code: AuthorizationCode) -> User:
+    """Lock user, session, consent and client rows before the grant goes in, and pass the gate.
+
+    Whoever cuts one of them updates it first and revokes second, so either we see the cut or the cut sees our grant
+    (SECURITY fault B29).
+    """
+    user = check_user_exists(await users.lock_for_share(tx, code.user_id))
+    session = await sessions.lock_for_share(tx, code.session_id)
+    if session is None:
+        raise OAuthError(ErrorCode.INVALID_GRANT, "the user has logged out", Refusal.SESSION_ENDED)
+    consent = await consents.lock_for_share(tx, code.user_id, code.client_id)
+    if consent is not None and consent.withdrawn_at is not None and consent.withdrawn_at >= code.created_at:
+        raise OAuthError(ErrorCode.INVALID_GRANT, "the user took the consent back", Refusal.CONSENT_WITHDRAWN)
+    current = await clients.lock_for_share(tx, client.client_id)
+    if current is None:
+        raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_UNKNOWN)
+    may_issue(current, user, session)
+    return user
 
 
 def _build_grant(call: Call, client: Client, code: AuthorizationCode, secret_hash: bytes, now: datetime) -> Grant:

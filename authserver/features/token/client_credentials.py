@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authserver.feature import Prepared
 from authserver.oauth.gate import may_issue
 from authserver.oauth.resource import choose_for_client_credentials, parse_resources
 from authserver.oauth.scope import parse_scope
@@ -20,10 +19,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedClientCredentials(Prepared):
+class PreparedClientCredentials:
     """The whole authorization: nothing of it needs a row."""
 
     authorization: Authorization
+
+    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:  # noqa: ARG002 - the contract
+        """Pass the gate; no statement runs."""
+        may_issue(client, None, None)
+        return self.authorization
 
 
 class ClientCredentialsGrant:
@@ -45,8 +49,3 @@ class ClientCredentialsGrant:
                 access_token_lifetime=access_token_lifetime(services.settings, client, target.resources),
             )
         )
-
-    async def decide(self, call: Call, tx: Tx, client: Client, prepared: PreparedClientCredentials) -> Authorization:  # noqa: ARG002 - the contract
-        """Pass the gate; no statement runs."""
-        may_issue(client, None, None)
-        return prepared.authorization

@@ -24,7 +24,7 @@ async def token(call: Call, form: Params) -> Answer:
     caller = await authenticate_client(call, form)  # prepare: may fetch keys; no transaction is open
     grant_type = choose_grant_type(call, caller.client, form)
     prepared = await grant_type.prepare(call, caller.client, form)
-    authorization = await decide(call, grant_type, caller, prepared)
+    authorization = await decide(call, caller, prepared)
     return issue(call, caller.client, authorization, grant_type.name)  # finish: sign and answer, after the commit
 
 
@@ -47,12 +47,12 @@ def choose_grant_type(call: Call, client: Client, form: Params) -> GrantType:
     return grant_type
 
 
-async def decide(call: Call, grant_type: GrantType, caller: Caller, prepared: Prepared) -> Authorization:
+async def decide(call: Call, caller: Caller, prepared: Prepared) -> Authorization:
     """Run the grant's decision in one short transaction; what a refusal wrote (a revoked family) stays."""
     async with call.services.engine.begin() as tx:  # leases nothing until a statement runs
         try:
             await claim_proof(tx, caller)
-            return await grant_type.decide(call, tx, caller.client, prepared)
+            return await prepared.decide(call, tx, caller.client)
         except OAuthError as error:  # inside, so that the transaction commits: an OAuthError is an answer
             refusal = error
     raise refusal  # a bug never gets here: it has rolled back

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authserver.feature import Prepared
 from authserver.oauth.gate import check_user_exists, may_issue
-from authserver.oauth.refresh_rules import PresentedToken, RefreshAllowed, RefreshRefused, decide_refresh
+from authserver.oauth.refresh_rules import NOT_OURS, PresentedToken, RefreshRefused, decide_refresh
 from authserver.oauth.resource import choose_within_grant, parse_resources
 from authserver.oauth.scope import effective_scope, parse_scope
 from authserver.oauth.values import Authorization
@@ -20,19 +19,10 @@ if TYPE_CHECKING:
 
     from authserver.feature import Call
     from authserver.oauth.params import Params
+    from authserver.oauth.refresh_rules import RefreshAllowed
     from authserver.oauth.values import Client, Grant, User
     from authserver.sealing.refresh_token import RefreshToken
     from authserver.store.engine import Tx
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedRefresh(Prepared):
-    """A token whose MAC is right, as presented and as read; and what is asked of its grant."""
-
-    text: str
-    token: RefreshToken
-    scope: frozenset[str] | None
-    resources: tuple[str, ...]
 
 
 class RefreshTokenGrant:
@@ -40,20 +30,12 @@ class RefreshTokenGrant:
 
     name: Final = "refresh_token"
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedRefresh:
+    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedRefresh:  # noqa: ARG002 - the contract
         """Open the token: what is not ours is refused without a database (row 0)."""
         text = form.require("refresh_token")
         token = call.services.refresh_tokens.open(text)
         if token is None:
-            refused = decide_refresh(
-                None,
-                None,
-                client_id=client.client_id,
-                bound_key=None,
-                terms=refresh_terms(call.services.settings, client),
-                now=call.now,
-            )
-            raise _as_refused(refused).to_error()
+            raise NOT_OURS.to_error()
         return PreparedRefresh(
             text=text,
             token=token,
@@ -61,26 +43,38 @@ class RefreshTokenGrant:
             resources=parse_resources(form.all("resource")),
         )
 
-    async def decide(self, call: Call, tx: Tx, client: Client, prepared: PreparedRefresh) -> Authorization:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRefresh:
+    """A token whose MAC is right, as presented and as read; and what is asked of its grant."""
+
+    text: str
+    token: RefreshToken
+    scope: frozenset[str] | None
+    resources: tuple[str, ...]
+
+    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
         """Lock the grant, apply the rule, check what is asked, store. A refusal that revokes still commits."""
-        token = prepared.token
-        loaded = await grants.lock(tx, token.grant_id)
+        loaded = await grants.lock(tx, self.token.grant_id)
+        grant = loaded.grant if loaded is not None else None
         decision = decide_refresh(
             PresentedToken(
-                secret_hash=hash_secret(token.secret), generation=token.generation, issued_at=token.issued_at
+                secret_hash=hash_secret(self.token.secret),
+                generation=self.token.generation,
+                issued_at=self.token.issued_at,
             ),
-            loaded.grant if loaded else None,
+            grant,
             client_id=client.client_id,
             bound_key=None,
             terms=refresh_terms(call.services.settings, client),
-            now=loaded.now if loaded else call.now,
+            now=loaded.now if loaded is not None else call.now,
         )
         if isinstance(decision, RefreshRefused):
-            await _store_refusal(call, tx, client, token.grant_id, loaded.grant if loaded else None, decision)
+            await _store_refusal(call, tx, client, self.token.grant_id, grant, decision)
             raise decision.to_error()
         if decision.alarm is not None:
             await _audit(call, tx, decision.alarm, client, decision.grant, decision.rule)
-        authorization = _authorize(call, client, loaded.user if loaded else None, prepared, decision)
+        authorization = _authorize(call, client, loaded.user if loaded is not None else None, self, decision)
         change = decision.settle(authorization)
         if change is not None:
             await grants.store_rotation(
@@ -155,10 +149,3 @@ async def _audit(call: Call, tx: Tx, event: str, client: Client, grant: Grant | 
         address=call.facts.address,
         detail={"reason": str(reason)},
     )
-
-
-def _as_refused(decision: RefreshRefused | RefreshAllowed) -> RefreshRefused:
-    if isinstance(decision, RefreshRefused):
-        return decision
-    message = "a token that is not ours was allowed"
-    raise TypeError(message)
