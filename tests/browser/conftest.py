@@ -1,0 +1,172 @@
+"""The demo as `make run` starts it, and Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="comes with `make test-browser`")
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs" / "images"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Everything in this folder needs Chromium."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The addresses of the demo, and the person it has."""
+
+    issuer: str
+    api: str
+    app: str
+    username: str = "ann@example.org"
+    password: str = "correct horse ann"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """A browser window, and what must not happen in it."""
+
+    page: object
+    name: str
+    problems: list[str] = field(default_factory=list)
+    documents: set[str] = field(default_factory=set)
+    console: list[tuple[str, str]] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def photograph(self, what):
+        """Write what is to be seen to docs/images."""
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=IMAGES / f"{what}-{self.name}.png", full_page=True, animations="disabled")
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_for(address, process, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=1):  # noqa: S310  # our own http address
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"{address} did not come up")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    ports = free_ports(3)
+    issuer, api, app = (f"http://localhost:{port}" for port in ports)
+    options = [f"--{name}={port}" for name, port in zip(("port", "api-port", "web-port"), ports, strict=True)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")} | {
+        "PYTHONPATH": str(ROOT),
+    }
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-m", "authserver", "dev", *options]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            for address in (f"{issuer}/.well-known/openid-configuration", f"{api}/healthz", f"{app}/healthz"):
+                wait_for(address, process)
+            yield Demo(issuer=issuer, api=api, app=app)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+def chromium_path():
+    """Return Debian's Chromium, or the one that is named; None leaves it to Playwright."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
+
+
+def watch(page, name):
+    """Write down all that must not happen in a page."""
+    visitor = Visitor(page=page, name=name)
+    page.on("console", lambda message: visitor.console.append((message.location["url"], message.text)))
+    page.on("response", lambda response: note_document(visitor, response))
+    page.on("pageerror", lambda error: visitor.problems.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: visitor.problems.append(f"dialog: {dialog.message}") or dialog.dismiss())
+    page.on("request", lambda request: visitor.hosts.add(urlsplit(request.url).netloc))
+    return visitor
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, demo):
+    """Open windows; at the end of the test no console message and no request to another host may have been seen."""
+    opened = []
+
+    def open_window(*, width=1280, height=800, scheme="light", script=True):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        visitor = watch(context.new_page(), f"{scheme}-{'phone' if width < 500 else 'desktop'}")
+        opened.append((visitor, context))
+        return visitor
+
+    yield open_window
+    own = {urlsplit(address).netloc for address in (demo.issuer, demo.api, demo.app)}
+    for visitor, context in opened:
+        context.close()
+        assert visitor.problems + unexpected(visitor) == []
+        assert {host for host in visitor.hosts if host} <= own
+
+
+def note_document(visitor, response):
+    if response.request.is_navigation_request():
+        visitor.documents.add(response.url.split("#")[0])
+
+
+def unexpected(visitor):
+    """Return the console messages, but for Chromium's own remark that a page came with a 4xx status: wrong forms do."""
+    status = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d \(.*\)")
+    return [
+        text
+        for address, text in visitor.console
+        if not (status.fullmatch(text) and address.split("#")[0] in visitor.documents)
+    ]

@@ -1,0 +1,158 @@
+"""Every page and state, also those the demo does not reach: contrast as drawn, reflow, targets, policy (UX §10.3)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from authserver.oauth.errors import Refusal
+from authserver.web.error_page import error_page
+from authserver.web.pages import Link, Pages, ScopeLine
+from authserver.web.static import static_files
+from tests.browser.conftest import unexpected, watch
+from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SIGNED_OUT
+
+SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
+STATES: Final = {
+    **{name: (name, values) for name, values in PAGES.items() if values is not FORM_POST},
+    "login, wrong": ("login/login.html", LOGIN | {"problem": "wrong", "username": "ann@example.org"}),
+    "login, throttled": (
+        "login/login.html",
+        LOGIN | {"problem": "throttled", "wait_seconds": 42, "ways": (Link(text="Sign in with a passkey", href="/x"),)},
+    ),
+    "login, long names": (
+        "login/login.html",
+        LOGIN | {"client_name": "N" * 120, "client_host": "x" * 60 + ".example.org"},
+    ),
+    "consent, unverified": (
+        "consent/consent.html",
+        CONSENT
+        | {
+            "client_verified": False,
+            "client_uri": "https://notes.example.org/",
+            "scopes": tuple(ScopeLine(scope=scope) for scope in SCOPES),
+        },
+    ),
+    "signed out, apps": ("end_session/signed_out.html", SIGNED_OUT | {"told": ("Notes",), "not_told": ("Mail",)}),
+    "error": None,
+}
+
+# Text, and borders of fields, whose contrast with what lies behind them is too low, as drawn; [] where all is well.
+TOO_PALE: Final = """() => {
+    const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+    const luminance = (colour) => {
+        const [red, green, blue] = colour.map((value) => linear(value / 255));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const contrast = (one, other) => {
+        const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+        return (light + 0.05) / (dark + 0.05);
+    };
+    const behind = (element) => {
+        for (let each = element; each; each = each.parentElement) {
+            const colour = channels(getComputedStyle(each).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const style = getComputedStyle(element);
+        if (!element.getClientRects().length || style.visibility === "hidden") continue;
+        if ([...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())) {
+            const ratio = contrast(channels(style.color), behind(element));
+            if (ratio < 4.5) found.push(`text ${ratio.toFixed(2)} ${element.outerHTML.slice(0, 80)}`);
+        }
+        if (element.matches("input:not([type=hidden])")) {
+            const ratio = contrast(channels(style.borderTopColor), behind(element.parentElement));
+            if (ratio < 3) found.push(`border ${ratio.toFixed(2)} ${element.outerHTML.slice(0, 80)}`);
+        }
+    }
+    return found;
+}"""
+TOO_SMALL: Final = """() => [...document.querySelectorAll("a, button, summary, label.choice, input:not([type=hidden])")]
+    .filter((element) => {
+        const { width, height } = element.getBoundingClientRect();
+        const high = element.matches("button:not(.link), [role=button], summary, input:not([type=checkbox])") ? 44 : 24;
+        const inText = element.matches("dd a, p a:not(:only-child), .problem a");
+        return width && !inText && (height < high || width < 24);
+    })
+    .map((element) => element.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The pages at ``/page/<number>``, served as the issuer serves them."""
+    pages = Pages(issuer="http://localhost", dev=True)
+
+    def show(request):
+        name = list(STATES)[request.path_params["number"]]
+        if name == "error":
+            answer = error_page(
+                pages,
+                Refusal.REDIRECT_URI_NOT_REGISTERED,
+                status=200,
+                request_id="01919f6c-0000-7000-8000-000000000000",
+                client_name="Notes",
+                client_id="notes",
+                received="https://notes.example.org/" + "callback/" * 12,
+            )
+        else:
+            template, values = STATES[name]
+            answer = pages.render(template, title="What this page is about", **values)
+        response = Response(answer.body)
+        response.raw_headers = [(key.encode(), value.encode()) for key, value in answer.headers]
+        return response
+
+    app = Starlette(routes=[Mount("/static", static_files()), Route("/page/{number:int}", show)])
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 360, 1280])
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_every_page_can_be_read_hit_and_reflows(chromium, site, width, scheme, script):
+    context = chromium.new_context(
+        viewport={"width": width, "height": 700},
+        color_scheme=scheme,
+        java_script_enabled=script,
+        reduced_motion="reduce",
+    )
+    visitor = watch(context.new_page(), "every page")
+    page = visitor.page
+    for number, name in enumerate(STATES):
+        page.goto(f"{site}/page/{number}")
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.evaluate(TOO_PALE) == [], name
+        assert page.evaluate(TOO_SMALL) == [], name
+        assert page.locator("h1").count() == 1, name
+        if not script:
+            assert page.get_by_role("button", name="Copy").count() == 0, name
+    context.close()
+    assert visitor.problems + unexpected(visitor) == []
+
+
+def test_forced_colours_keep_the_borders_of_buttons(chromium, site):
+    context = chromium.new_context(forced_colors="active")
+    page = context.new_page()
+    page.goto(f"{site}/page/{list(STATES).index('consent/consent.html')}")
+    for button in page.locator(".pair button").all():
+        assert button.evaluate("element => getComputedStyle(element).borderTopStyle") == "solid"
+    context.close()
