@@ -277,6 +277,23 @@ def test_no_toml_value_escapes_as_another_error(value, tmp_path):
     assert len(errors_of({}, tmp_path)) > 10
 
 
+def test_values_at_their_bounds_are_accepted(tmp_path):
+    (tmp_path / "ca.pem").touch()
+    environ = {
+        "AUTHSERVER_OUTBOUND_CA_FILE": str(tmp_path / "ca.pem"),
+        "AUTHSERVER_REFRESH_TOKEN_IDLE_LIFETIME": "2592000",
+        "AUTHSERVER_REFRESH_TOKEN_GRACE": "0",
+        "AUTHSERVER_DRAIN_SECONDS": "0",
+        "AUTHSERVER_ACCESS_TOKEN_LIFETIME": "86400",
+        "AUTHSERVER_ADDRESS_LIMIT_SCALE": "0.5",
+    }
+    settings = load_settings(ISSUER | environ, tmp_path)
+    assert settings.outbound_ca_file == tmp_path / "ca.pem"
+    assert settings.refresh_token_idle_lifetime == settings.refresh_token_absolute_lifetime
+    assert (settings.refresh_token_grace, settings.drain_seconds) == (timedelta(0), timedelta(0))
+    assert settings.address_limit_scale == 0.5
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError):
         Settings(issuer="https://issuer.example").issuer = "https://other.example"

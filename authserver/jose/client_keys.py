@@ -10,11 +10,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from joserfc.errors import JoseError
-from joserfc.jws import JWSRegistry
-
 from authserver.jose.compact import Compact, Fault, TokenError, parse_compact, parse_object
 from authserver.jose.jwk import CLIENT_ALGORITHMS, ClientKey, JwkError, read_jwks
+from authserver.jose.signature import check_signature
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +24,6 @@ STALE_FOR: Final = 3600.0  # seconds a fetched set is used while its address doe
 RETRY_AFTER: Final = 30.0  # seconds before an address is asked again: after a failure, or for an unknown kid
 MAX_CACHED: Final = 1000
 _TYPES: Final = frozenset({None, "jwt", "client-authentication+jwt"})
-_REGISTRY: Final = JWSRegistry(algorithms=CLIENT_ALGORITHMS)
 
 
 def check_jwks(document: object) -> str | None:
@@ -89,7 +86,7 @@ class ClientKeys:
             key = _choose(await self._keys(client, refetch=True), compact)
         if key is None:
             raise TokenError(Fault.KEY_UNKNOWN, "no key of the client fits kid and alg")
-        _verify(key, compact)
+        check_signature(compact, key.key)
         return compact.claims()
 
     async def _keys(self, client: Client, *, refetch: bool) -> Sequence[ClientKey]:
@@ -139,14 +136,3 @@ def _choose(keys: Sequence[ClientKey], compact: Compact) -> ClientKey | None:
     """Return the one key that fits ``kid`` and ``alg``; without ``kid``, the only one that fits ``alg``."""
     fitting = [key for key in keys if key.fits(compact.alg) and compact.kid in (None, key.kid)]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def _verify(key: ClientKey, compact: Compact) -> None:
-    algorithm = _REGISTRY.get_alg(compact.alg)
-    try:
-        algorithm.check_key(key.key)
-        is_right = algorithm.verify(compact.signing_input, compact.signature, key.key)
-    except (JoseError, ValueError) as error:
-        raise TokenError(Fault.SIGNATURE, "the signature cannot be read") from error
-    if not is_right:
-        raise TokenError(Fault.SIGNATURE, "the signature is wrong")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,9 +15,10 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from authserver.jose.client_keys import ClientKeys, _choose, _verify, check_jwks, read_subject
+from authserver.jose.client_keys import ClientKeys, _choose, check_jwks, read_subject
 from authserver.jose.compact import Fault, TokenError, encode_base64url, parse_compact
 from authserver.jose.jwk import CLIENT_ALGORITHMS, read_jwks
+from authserver.jose.signature import check_signature
 from authserver.oauth.values import AuthMethod, Client
 from tests.jose import vectors
 from tests.jose.keys import client_key, public
@@ -106,9 +108,17 @@ async def test_the_example_of_rfc_7515_appendix_a3_verifies():
 def test_the_examples_of_rfc_7520_verify_and_no_neighbour_of_them_does(key, token):
     (chosen,) = read_jwks({"keys": [key]}, skip_unusable=False)
     assert _choose([chosen], parse_compact(token)) is chosen
-    _verify(chosen, parse_compact(token))
+    check_signature(parse_compact(token), chosen.key)
     with pytest.raises(TokenError):
-        _verify(chosen, parse_compact(token.replace(".SXT", ".SXU")))
+        check_signature(parse_compact(token.replace(".SXT", ".SXU")), chosen.key)
+
+
+@pytest.mark.attack(65)
+@pytest.mark.parametrize("alg", ["RS256", "ES384", "Ed25519"])
+def test_a_key_of_another_kind_than_the_algorithm_is_refused_not_a_bug(alg):
+    with pytest.raises(TokenError) as caught:
+        check_signature(parse_compact(signed("ES256")), client_key(alg))
+    assert caught.value.fault is Fault.SIGNATURE
 
 
 def test_the_thumbprint_is_that_of_rfc_7638_section_3_1():
@@ -392,6 +402,19 @@ async def test_a_document_that_is_no_jwk_set_gives_no_keys(document):
     site = Site()
     site.document = document
     assert await fault_of(site.keys(), BY_URI, signed()) is Fault.KEYS_UNAVAILABLE
+
+
+async def test_keys_by_value_are_parsed_once_and_anew_when_the_client_changes(monkeypatch):
+    monkeypatch.setattr("authserver.jose.client_keys.MAX_CACHED", 2)
+    keys = Site().keys()
+    await keys.verify_assertion(BY_VALUE, signed())
+    parsed = keys._registered["c"][1]
+    await keys.verify_assertion(BY_VALUE, signed())
+    assert keys._registered["c"][1] is parsed
+    assert await fault_of(keys, client(jwks={"keys": [RSA]}), signed()) is Fault.KEY_UNKNOWN
+    for number in range(5):
+        await keys.verify_assertion(replace(BY_VALUE, client_id=f"c{number}"), signed())
+    assert len(keys._registered) == 2
 
 
 async def test_the_cache_forgets_the_oldest_address(monkeypatch):
