@@ -44,6 +44,4 @@ def judge_form(key: bytes, binding: str | None, facts: Facts, form: Params, issu
 
 def foreign_form() -> OAuthError:
     """Return the refusal of a form that is not ours."""
-    return OAuthError(
-        ErrorCode.INVALID_REQUEST, "this form was not sent from our own page", Refusal.CSRF, status=403
-    )
+    return OAuthError(ErrorCode.INVALID_REQUEST, "this form was not sent from our own page", Refusal.CSRF, status=403)

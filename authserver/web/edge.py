@@ -225,9 +225,7 @@ def _media_type(facts: Facts) -> bytes:
 
 
 def _wrong_type(expected: str) -> OAuthError:
-    return OAuthError(
-        ErrorCode.INVALID_REQUEST, f"send the body as {expected}", Refusal.CONTENT_TYPE_WRONG, status=415
-    )
+    return OAuthError(ErrorCode.INVALID_REQUEST, f"send the body as {expected}", Refusal.CONTENT_TYPE_WRONG, status=415)
 
 
 async def _read_body(facts: Facts, receive: Receive) -> bytes:
