@@ -129,7 +129,7 @@ def parse_destination(params: Params, client: Client | None) -> Checked:
     given = params.get("redirect_uri")
     return Checked(
         client=client,
-        redirect_uri=_get_only_redirect_uri(params, client) if given is None else _check_redirect_uri(given, client),
+        redirect_uri=_get_only_registered(params, client) if given is None else _get_registered(given, client),
         redirect_uri_given=given is not None,
         response_mode=_read_response_mode(params),
         state=_only_value(params, "state"),
@@ -153,7 +153,7 @@ def _too_long(what: str, limit: int) -> OAuthError:
     return OAuthError(ErrorCode.INVALID_REQUEST, f"{what} is longer than {limit} bytes", Refusal.PARAMETER_TOO_LONG)
 
 
-def _check_redirect_uri(given: str, client: Client) -> str:
+def _get_registered(given: str, client: Client) -> str:
     if find_registered(client, given) is None:
         raise OAuthError(
             ErrorCode.INVALID_REQUEST,
@@ -163,7 +163,7 @@ def _check_redirect_uri(given: str, client: Client) -> str:
     return given
 
 
-def _get_only_redirect_uri(params: Params, client: Client) -> str:
+def _get_only_registered(params: Params, client: Client) -> str:
     """Return the one that is meant by silence: only where one is registered, and never for OpenID (§3.1.2.1)."""
     is_openid = any(OPENID in value.split(" ") for value in params.all("scope"))
     if is_openid or len(client.redirect_uris) != 1:

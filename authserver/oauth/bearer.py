@@ -26,13 +26,13 @@ def parse_token(authorization: str | None, form: Params | None) -> str:
     if authorization is None:
         if in_body is None:
             raise refuse_missing()
-        return _check_spelling(in_body)
+        return _parse_spelling(in_body)
     scheme, _, in_header = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise refuse_missing()
     if in_body is not None:
         raise refuse(ErrorCode.INVALID_REQUEST, "send the access token in one way only", Refusal.TOKEN_REPEATED)
-    return _check_spelling(in_header.strip(" "))
+    return _parse_spelling(in_header.strip(" "))
 
 
 def refuse(error: ErrorCode, description: str, refusal: Refusal, *, scope: Iterable[str] = ()) -> OAuthError:
@@ -53,7 +53,7 @@ def refuse_missing() -> OAuthError:
     )
 
 
-def _check_spelling(token: str) -> str:
+def _parse_spelling(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise refuse(ErrorCode.INVALID_TOKEN, "the access token cannot be read", Refusal.TOKEN_MALFORMED)
     return token

@@ -49,7 +49,7 @@ def check_assertion_claims(
         raise _refuse(Refusal.ASSERTION_CLAIMS, "iss and sub must both be the client_id")
     if not _is_audience(claims.get("aud"), client, endpoint_urls, issuer):
         raise _refuse(Refusal.ASSERTION_AUDIENCE, f"aud must be {issuer}")
-    expires_at = _check_times(claims, now)
+    expires_at = _parse_expiry(claims, now)
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI or not jti.isprintable():
         raise _refuse(Refusal.ASSERTION_CLAIMS, f"jti must be 1 to {MAX_JTI} printable characters")
@@ -65,7 +65,7 @@ def _is_audience(audience: object, client: Client, endpoint_urls: Collection[str
     return bool(members) and all(isinstance(member, str) and member in accepted for member in members)
 
 
-def _check_times(claims: Mapping[str, object], now: datetime) -> datetime:
+def _parse_expiry(claims: Mapping[str, object], now: datetime) -> datetime:
     expires_at = _time(claims, "exp")
     issued_at = _time(claims, "iat")
     not_before = _time(claims, "nbf")

@@ -74,7 +74,7 @@ def check_registrable(redirect_uri: str, *, application_type: str, self_register
     ``self_registered`` native clients may use schemes without a dot (``cursor:``), as some deployed ones do; the user
     is asked for consent each time there. An operator has to register one with a dot (RFC 8252 §7.1).
     """
-    parts = _check_syntax(redirect_uri)
+    parts = _parse(redirect_uri)
     scheme, authority, path = parts["scheme"], parts["authority"], parts["path"]
     if scheme in {"https", "http"}:
         _check_web_address(redirect_uri, scheme, authority or "")
@@ -112,7 +112,7 @@ def find_registered_post_logout(client: Client, given: str) -> str | None:
     return next((uri for uri in client.post_logout_redirect_uris if matches(uri, given, client)), None)
 
 
-def _check_syntax(redirect_uri: str) -> re.Match[str]:
+def _parse(redirect_uri: str) -> re.Match[str]:
     if len(redirect_uri) > MAX_LENGTH:
         raise _refuse(redirect_uri, f"it is longer than {MAX_LENGTH} characters")
     if "#" in redirect_uri:
