@@ -2,12 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import databases
+
+if TYPE_CHECKING:
+    from tests.server import Server, StartServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -51,6 +56,28 @@ def blank_postgresql_url(worker_id: str) -> Iterator[str]:
     name = f"authserver_test_{os.getpid()}_{worker_id}_blank"
     yield databases.create_database(server, name)
     databases.drop_database(server, name)
+
+
+@pytest.fixture
+async def start_server(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator["StartServer"]:
+    """Give `await start_server(**settings)`: a server in this process (tests/server.py), stopped when the test ends."""
+    from tests.server import cheap_hasher, running_server  # noqa: PLC0415 - the protocol is tested without the server
+
+    monkeypatch.setattr("authserver.app.Hasher", cheap_hasher)
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: object) -> "Server":
+            return await stack.enter_async_context(running_server(database_url, tmp_path, **settings))
+
+        yield start
+
+
+@pytest.fixture
+async def server(start_server: "StartServer") -> "Server":
+    """Give a running server whose settings are the defaults."""
+    return await start_server()
 
 
 @pytest.fixture(scope="session")
