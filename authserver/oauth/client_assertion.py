@@ -32,7 +32,7 @@ class AssertionUse:
     forget_at: datetime
 
 
-def check_assertion_claims(
+def parse_assertion_claims(
     claims: Mapping[str, object],
     client: Client,
     *,

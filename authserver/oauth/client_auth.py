@@ -84,7 +84,7 @@ def choose_credentials(
     return Credentials(method=AuthMethod.NONE, client_id=client_id)
 
 
-def check_client(client: Client | None, credentials: Credentials, now: datetime) -> Client:
+def get_authenticated(client: Client | None, credentials: Credentials, now: datetime) -> Client:
     """Return the client, if it exists, is active, registered this method, and the secret it sent is alive.
 
     An assertion is proved by the caller: its signature in ``jose``, its claims by ``client_assertion``. Raises

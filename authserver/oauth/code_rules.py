@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from authserver.oauth.values import AuthorizationCode, Client
 
 
-def check_redemption(
-    code: AuthorizationCode | None, client: Client, params: Params, now: datetime
-) -> AuthorizationCode:
-    """Return a code that this client may redeem with these parameters; raise ``invalid_grant`` for any other.
-
-    ``code`` is what the claim left: this use is already counted, so a first use has ``uses == 1``; None means that the
-    client has no such code. ``now`` is the database's clock. On ``Refusal.CODE_REPLAYED`` the caller revokes the
-    code's grant in the same transaction (§4.1.2); it comes before expiry, because late theft is still theft.
-    """
+def get_code(code: AuthorizationCode | None) -> AuthorizationCode:
+    """Return what the claim found; raise ``invalid_grant`` where the client has no such code."""
     if code is None:
         raise _refuse("the authorization code is not valid", Refusal.CODE_UNKNOWN)
+    return code
+
+
+def check_redemption(code: AuthorizationCode, client: Client, params: Params, now: datetime) -> None:
+    """Refuse a code that is not this client's, not this redirect's, used before or too old (``invalid_grant``).
+
+    ``code`` is what the claim left: this use is already counted, so a first use has ``uses == 1``. ``now`` is the
+    database's clock. On ``Refusal.CODE_REPLAYED`` the caller revokes the code's grant in the same transaction
+    (§4.1.2); it is looked at before expiry, because late theft is still theft.
+    """
     if code.client_id != client.client_id:
         raise _refuse("the authorization code is not valid", Refusal.CODE_OF_ANOTHER_CLIENT)
     if code.uses > 1:
@@ -33,7 +36,6 @@ def check_redemption(
         raise _refuse("the authorization code has expired", Refusal.CODE_EXPIRED)
     _check_redirect_uri(code, params.get("redirect_uri"))
     check_verifier(code.code_challenge, params.get("code_verifier"))
-    return code
 
 
 def _check_redirect_uri(code: AuthorizationCode, given: str | None) -> None:

@@ -16,7 +16,7 @@ def may_issue(
     """Refuse to issue anything to a client or for a user that has been cut off, or on a session that was ended.
 
     ``user`` is None where the client acts for itself: a grant whose user row is gone is the caller's to refuse, by
-    :func:`check_user_exists`. ``session`` is None where nothing rests on one: a refresh, whose grant the logout has
+    :func:`get_user`. ``session`` is None where nothing rests on one: a refresh, whose grant the logout has
     revoked. A session that merely expired still counts: only logging out ends what it gave (DESIGN §5). ``error`` is
     the code on the wire, ``access_denied`` at the authorization endpoint.
     """
@@ -30,7 +30,7 @@ def may_issue(
         raise OAuthError(error, "the user has logged out", Refusal.SESSION_ENDED)
 
 
-def check_user_exists(user: User | None, *, error: ErrorCode = ErrorCode.INVALID_GRANT) -> User:
+def get_user(user: User | None, *, error: ErrorCode = ErrorCode.INVALID_GRANT) -> User:
     """Return the user a grant or code is for; refuse where the row is gone."""
     if user is None:
         raise OAuthError(error, "the user's account no longer exists", Refusal.USER_GONE)

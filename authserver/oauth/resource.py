@@ -94,7 +94,16 @@ def choose_target(
 def choose_for_client_credentials(
     client: Client, scope: frozenset[str] | None, asked: Sequence[str], known: Sequence[Resource]
 ) -> Target:
-    """Decide what a client gets for itself (RFC 6749 §4.4.2): as :func:`choose_target`, but nothing about a user."""
+    """Decide what a client gets for itself (RFC 6749 §4.4.2): as :func:`choose_target`, but nothing about a user.
+
+    A client that cannot authenticate gets nothing: anybody could ask in its name (RFC 6749 §4.4).
+    """
+    if client.is_public:
+        raise OAuthError(
+            ErrorCode.UNAUTHORIZED_CLIENT,
+            "client_credentials is for clients that authenticate",
+            Refusal.GRANT_TYPE_NOT_ALLOWED,
+        )
     if scope is not None and scope & OIDC_SCOPES:
         raise OAuthError(
             ErrorCode.INVALID_SCOPE,

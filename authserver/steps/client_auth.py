@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from authserver.feature import Caller
 from authserver.jose.client_keys import read_subject
 from authserver.jose.compact import Fault, TokenError
-from authserver.oauth.client_assertion import check_assertion_claims
-from authserver.oauth.client_auth import check_client, choose_credentials, refuse
+from authserver.oauth.client_assertion import parse_assertion_claims
+from authserver.oauth.client_auth import get_authenticated, choose_credentials, refuse
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.store import replays
 
@@ -56,7 +56,7 @@ async def claim_proof(tx: Tx, caller: Caller) -> None:
 
 
 async def _prove(call: Call, client: Client | None, credentials: Credentials) -> Caller:
-    client = check_client(client, credentials, call.now)
+    client = get_authenticated(client, credentials, call.now)
     if credentials.assertion is None:
         return Caller(client=client)
     try:
@@ -65,7 +65,7 @@ async def _prove(call: Call, client: Client | None, credentials: Credentials) ->
         refusal = _FAULTS.get(error.fault, Refusal.ASSERTION_MALFORMED)
         raise refuse(refusal, f"the client assertion is refused: {error}") from error
     issuer = call.services.settings.issuer
-    use = check_assertion_claims(
+    use = parse_assertion_claims(
         claims,
         client,
         endpoint_urls=(f"{issuer}/token", f"{issuer}{call.facts.path}"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.oauth.client_assertion import MAX_JTI, AssertionUse, check_assertion_claims
+from authserver.oauth.client_assertion import MAX_JTI, AssertionUse, parse_assertion_claims
 from authserver.oauth.errors import Refusal
 from tests.oauth.examples import ISSUER, NOW, WEB, refused
 
@@ -27,11 +27,11 @@ FAPI = replace(WEB, profile="fapi2")
 
 def check(changed, client=WEB):
     claims = {name: value for name, value in {**CLAIMS, **changed}.items() if value is not ...}
-    return refused(check_assertion_claims, claims, client, endpoint_urls=(TOKEN_URL, PAR_URL), issuer=ISSUER, now=NOW)
+    return refused(parse_assertion_claims, claims, client, endpoint_urls=(TOKEN_URL, PAR_URL), issuer=ISSUER, now=NOW)
 
 
 def test_good_claims_give_a_single_use_until_nobody_would_accept_them():
-    use = check_assertion_claims(CLAIMS, WEB, endpoint_urls=(TOKEN_URL,), issuer=ISSUER, now=NOW)
+    use = parse_assertion_claims(CLAIMS, WEB, endpoint_urls=(TOKEN_URL,), issuer=ISSUER, now=NOW)
     assert use == AssertionUse(jti="once", forget_at=NOW + timedelta(seconds=300 + 60))
 
 

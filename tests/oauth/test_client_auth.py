@@ -17,7 +17,7 @@ from authserver.oauth.client_auth import (
     JWT_BEARER,
     METHODS_OFFERED,
     Credentials,
-    check_client,
+    get_authenticated,
     choose_credentials,
 )
 from authserver.oauth.errors import ErrorCode, Refusal
@@ -226,7 +226,7 @@ def secret(text, expires_at=None):
     ],
 )
 def test_a_client_that_proves_itself_passes(client, credentials):
-    assert check_client(client, credentials, NOW) is client
+    assert get_authenticated(client, credentials, NOW) is client
 
 
 @pytest.mark.attack(37, 52, 58)
@@ -253,8 +253,8 @@ def test_a_client_that_proves_itself_passes(client, credentials):
     ],
 )
 def test_a_client_that_does_not_is_refused_in_the_same_words(client, credentials, refusal):
-    error = refused(check_client, client, credentials, NOW)
-    wrong = refused(check_client, WEB, replace(GOOD, secret="wrong"), NOW)
+    error = refused(get_authenticated, client, credentials, NOW)
+    wrong = refused(get_authenticated, WEB, replace(GOOD, secret="wrong"), NOW)
     assert error.refusal == refusal
     assert (error.error, error.status, error.headers) == ("invalid_client", 401, (CHALLENGE,))
     assert error.description == wrong.description
@@ -271,7 +271,7 @@ def test_no_other_method_than_the_registered_one_passes(registered, used):
         secret=SECRET if used in {AuthMethod.BASIC, AuthMethod.POST} else None,
         assertion="a.b.c" if used is AuthMethod.PRIVATE_KEY_JWT else None,
     )
-    error = refused(check_client, client, credentials, NOW)
+    error = refused(get_authenticated, client, credentials, NOW)
     if registered is used:
         assert error is None
     else:
@@ -295,7 +295,7 @@ def test_a_secret_is_compared_in_constant_time_whether_or_not_the_client_exists(
         return hmac.compare_digest(one, other)
 
     monkeypatch.setattr(client_auth, "compare_digest", compare)
-    refused(check_client, client, GOOD, NOW)
+    refused(get_authenticated, client, GOOD, NOW)
     assert compared == [(32, 32)] * comparisons
 
 
@@ -324,5 +324,5 @@ def test_any_request_gives_credentials_or_a_refusal_and_nothing_else(authorizati
     error = refused(choose_credentials, authorization, params(**form))
     if error is None:
         credentials = choose_credentials(authorization, params(**form))
-        assert refused(check_client, WEB, credentials, NOW) is not None
-        assert refused(check_client, None, credentials, NOW).error == ErrorCode.INVALID_CLIENT
+        assert refused(get_authenticated, WEB, credentials, NOW) is not None
+        assert refused(get_authenticated, None, credentials, NOW).error == ErrorCode.INVALID_CLIENT

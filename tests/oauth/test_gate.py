@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from authserver.oauth.errors import ErrorCode, Refusal
-from authserver.oauth.gate import check_user_exists, may_issue
+from authserver.oauth.gate import get_user, may_issue
 from tests.oauth.examples import NOW, SESSION, USER, WEB, refused
 
 
@@ -48,6 +48,6 @@ def test_nothing_is_issued_to_a_client_that_was_cut_off(cut):
 
 
 def test_a_user_whose_row_is_gone_is_refused():
-    assert check_user_exists(USER) is USER
-    found = refused(check_user_exists, None)
+    assert get_user(USER) is USER
+    found = refused(get_user, None)
     assert (found.error, found.refusal) == (ErrorCode.INVALID_GRANT, Refusal.USER_GONE)

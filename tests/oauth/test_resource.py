@@ -15,6 +15,7 @@ from authserver.oauth.resource import (
     is_resource_identifier,
     parse_resources,
 )
+from authserver.oauth.values import AuthMethod
 from tests.oauth.examples import FILES, ISSUER, KNOWN, MAIL, NOTES, WEB, refused
 
 NOTES_URI, MAIL_URI, FILES_URI = NOTES.identifier, MAIL.identifier, FILES.identifier
@@ -172,6 +173,12 @@ def test_a_client_gets_its_own_scopes_for_itself():
 def test_a_client_gets_nothing_else_for_itself(scope, refusal):
     found = refused(choose_for_client_credentials, SERVICE, frozenset(scope), (), KNOWN)
     assert (found.error, found.refusal) == (ErrorCode.INVALID_SCOPE, refusal)
+
+
+def test_a_public_client_gets_nothing_for_itself():
+    client = replace(SERVICE, token_endpoint_auth_method=AuthMethod.NONE)
+    found = refused(choose_for_client_credentials, client, None, (), KNOWN)
+    assert (found.error, found.refusal) == (ErrorCode.UNAUTHORIZED_CLIENT, Refusal.GRANT_TYPE_NOT_ALLOWED)
 
 
 GRANT = {

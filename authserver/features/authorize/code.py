@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
-from authserver.oauth.gate import check_user_exists, may_issue
+from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.values import AuthorizationCode
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.lifetimes import authorization_code_lifetime
@@ -27,7 +27,7 @@ async def issue_code(call: Call, progress: Progress, step: Issue) -> str:
     request = progress.request
     code = new_secret(Prefix.AUTHORIZATION_CODE)
     async with call.services.engine.begin() as tx:
-        user = check_user_exists(await users.lock_for_share(tx, step.user.id), error=ErrorCode.ACCESS_DENIED)
+        user = get_user(await users.lock_for_share(tx, step.user.id), error=ErrorCode.ACCESS_DENIED)
         session = await sessions.lock_for_share(tx, step.session.id)
         client = await clients.lock_for_share(tx, request.client.client_id)
         if session is None or client is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authserver.oauth.code_rules import check_redemption
+from authserver.oauth.code_rules import check_redemption, get_code
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
-from authserver.oauth.gate import check_user_exists, may_issue
+from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import whole_seconds
 from authserver.oauth.resource import Target, choose_within_grant, parse_resources
 from authserver.oauth.scope import effective_scope
@@ -68,7 +68,8 @@ class PreparedCode:
     async def _claim(self, call: Call, tx: Tx, client: Client) -> AuthorizationCode:
         code = await codes.claim(tx, self.code_hash, client.client_id)
         try:
-            return check_redemption(code, client, self.params, await tx.now())
+            known = get_code(code)
+            check_redemption(known, client, self.params, await tx.now())
         except OAuthError as error:
             if error.refusal is Refusal.CODE_REPLAYED and code is not None:
                 # RFC 6749 §4.1.2: deny, and revoke all tokens issued from this code.
@@ -78,6 +79,7 @@ class PreparedCode:
                 await _audit(call, tx, "code.refused", client, None, Refusal.CODE_OF_ANOTHER_CLIENT)
                 raise OAuthError(error.error, error.description, Refusal.CODE_OF_ANOTHER_CLIENT) from None
             raise
+        return known
 
 
 async def _lock_what_it_rests_on(tx: Tx, client: Client, code: AuthorizationCode) -> User:
@@ -86,7 +88,7 @@ async def _lock_what_it_rests_on(tx: Tx, client: Client, code: AuthorizationCode
     Whoever cuts one of them updates it first and revokes second, so either we see the cut or the cut sees our grant
     (SECURITY fault B29).
     """
-    user = check_user_exists(await users.lock_for_share(tx, code.user_id))
+    user = get_user(await users.lock_for_share(tx, code.user_id))
     session = await sessions.lock_for_share(tx, code.session_id)
     if session is None:
         raise OAuthError(ErrorCode.INVALID_GRANT, "the user has logged out", Refusal.SESSION_ENDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authserver.oauth.gate import check_user_exists, may_issue
+from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import NOT_OURS, PresentedToken, RefreshRefused, decide_refresh
 from authserver.oauth.resource import choose_within_grant, parse_resources
 from authserver.oauth.scope import effective_scope, parse_scope
@@ -89,7 +89,7 @@ def _authorize(
     """Check the gate, scope and resources, and build the answer's content; the row is still untouched."""
     services = call.services
     grant = decision.grant
-    user = check_user_exists(user)
+    user = get_user(user)
     may_issue(client, user, None)
     target = choose_within_grant(
         granted_scope=grant.scope,
