@@ -9,7 +9,7 @@ from authserver.feature import Caller
 from authserver.jose.client_keys import read_subject
 from authserver.jose.compact import Fault, TokenError
 from authserver.oauth.client_assertion import parse_assertion_claims
-from authserver.oauth.client_auth import get_authenticated, choose_credentials, refuse
+from authserver.oauth.client_auth import choose_credentials, get_authenticated, refuse
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.store import replays
 

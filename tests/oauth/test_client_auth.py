@@ -17,8 +17,8 @@ from authserver.oauth.client_auth import (
     JWT_BEARER,
     METHODS_OFFERED,
     Credentials,
-    get_authenticated,
     choose_credentials,
+    get_authenticated,
 )
 from authserver.oauth.errors import ErrorCode, Refusal
 from authserver.oauth.values import AuthMethod, ClientSecret
