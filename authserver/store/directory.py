@@ -1,0 +1,158 @@
+"""All clients and resources in memory, confirmed by polling the version row (DESIGN §4).
+
+A change made on any node is seen here within a second: the operator's window for a disabled client or a rotated secret.
+A process that cannot confirm what it knows for too long must not issue anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic as system_monotonic
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from authserver.phases import UnavailableError
+from authserver.store import clients, resources, state
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import timedelta
+
+    from sqlalchemy import Row
+
+    from authserver.oauth.values import Client, ClientSecret, Resource
+    from authserver.store.engine import Engine
+    from authserver.store.state import State
+
+MISS_INTERVAL: Final = 0.1  # seconds: strangers' client ids cost at most ten polls a second
+_NEVER: Final = -1
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """Clients and resources as of the last poll. Lookups are synchronous and cost no database."""
+
+    def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = system_monotonic) -> None:
+        """Know nothing until the first :meth:`refresh`."""
+        self._engine = engine
+        self._monotonic = monotonic
+        self._polling = asyncio.Lock()
+        self._version = _NEVER
+        self._state: State | None = None
+        self._clients: dict[str, Client] = {}
+        self._resources: dict[str, Resource] = {}
+        self._origins: frozenset[str] = frozenset()
+        self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._polled_at = self._confirmed_at = float("-inf")
+
+    async def refresh(self) -> State:
+        """Poll the version row, reload what changed since the last poll, and return the row.
+
+        Raise UnavailableError where the database does not answer; what is known stays.
+        """
+        async with self._polling:
+            return await self._poll()
+
+    def on_change(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have ``callback`` awaited after each reload. While it fails, the reload counts as not done."""
+        self._callbacks.append(callback)
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Every client that is not deleted."""
+        return tuple(self._clients.values())
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Every resource."""
+        return tuple(self._resources.values())
+
+    def find_client(self, client_id: str) -> Client | None:
+        """Return a client as of the last poll; a disabled one says so itself, a deleted one is not here."""
+        return self._clients.get(client_id)
+
+    async def find_client_fresh(self, client_id: str) -> Client | None:
+        """Return a client; where it is unknown, one poll that begins after this call decides.
+
+        So a client that was registered on another node a moment ago is found. Everybody who misses within 0.1 s waits
+        for the same poll.
+        """
+        client = self._clients.get(client_id)
+        if client is not None:
+            return client
+        asked_at = self._monotonic()
+        async with self._polling:
+            if self._polled_at < asked_at:
+                await asyncio.sleep(max(0.0, self._polled_at + MISS_INTERVAL - self._monotonic()))
+                await self._poll()
+        return self._clients.get(client_id)
+
+    def find_resource(self, identifier: str) -> Resource | None:
+        """Return a resource as of the last poll."""
+        return self._resources.get(identifier)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Tell whether an app that runs in a browser has a redirect URI at this origin (scheme, host and port)."""
+        return origin in self._origins
+
+    def check_fresh(self, max_stale: timedelta) -> None:
+        """Raise UnavailableError where the last poll that succeeded began longer ago than ``max_stale``."""
+        age = self._monotonic() - self._confirmed_at
+        if age > max_stale.total_seconds():
+            raise UnavailableError(f"nothing confirmed for {age:.1f} s", refusal="server_stale")
+
+    async def _poll(self) -> State:
+        began_at = self._polled_at = self._monotonic()
+        async with self._engine.read() as tx:
+            current = await state.load(tx)
+        if current.version != self._version:
+            await self._reload(current)
+        # What was true when the question was asked; a slow answer is an old answer.
+        self._confirmed_at = began_at
+        return current
+
+    async def _reload(self, current: State) -> None:
+        since = self._version if current.version > self._version else _NEVER  # back in time: restored, so read it all
+        async with self._engine.read() as tx:
+            rows, secrets = await clients.load_changed(tx, since)
+            known_resources = await resources.list_all(tx)
+        known = dict(self._clients) if since != _NEVER else {}
+        for row in rows:
+            client = _read(row, secrets)
+            if client is None:
+                known.pop(row.client_id, None)
+            else:
+                known[client.client_id] = client
+        self._clients = known
+        self._resources = {resource.identifier: resource for resource in known_resources}
+        self._origins = frozenset(origin for client in known.values() for origin in _origins(client))
+        for callback in self._callbacks:
+            await callback()
+        self._version = current.version
+
+
+def _read(row: Row[Any], secrets: Mapping[str, tuple[ClientSecret, ...]]) -> Client | None:
+    """Return a row's client, or None for one that is deleted or that this version of the server cannot read."""
+    if row.deleted_at is not None:
+        return None
+    try:
+        return clients.to_client(row, secrets.get(row.client_id, ()))
+    except (TypeError, ValueError):  # written by a newer node, or by hand: this client fails, alone
+        log.exception("client_unreadable", client=row.client_id)
+        return None
+
+
+def _origins(client: Client) -> set[str]:
+    """Return the origins at which a public client's pages live: https, or http on loopback."""
+    if not client.is_public or not client.is_active:
+        return set()
+    parts = [urlsplit(uri) for uri in client.redirect_uris]
+    return {
+        f"{part.scheme}://{part.netloc.lower()}"
+        for part in parts
+        if part.scheme == "https" or (part.scheme == "http" and part.hostname in _LOOPBACK)
+    }

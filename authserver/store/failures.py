@@ -1,0 +1,95 @@
+"""What a database's errors mean to the server: not now, already there, or a bug."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import sqlalchemy.exc
+
+from authserver.phases import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SQLITE_UNAVAILABLE: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_SQLITE_TAKEN: Final = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_PRIMARY_CODE: Final = 0xFF  # the low byte of an extended SQLite result code
+
+
+class ConflictError(Exception):
+    """A row with this unique value is there already; the transaction is over and has been rolled back."""
+
+
+class UnsupportedDatabaseError(Exception):
+    """The database cannot be used at all; the text says why, for the operator."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a database's errors into ConflictError or UnavailableError; what is neither is a bug and stays as it is.
+
+    The text of an UnavailableError is for the log: drivers name hosts and constraints in it, never parameters.
+    """
+    try:
+        yield
+    except sqlalchemy.exc.IntegrityError as error:
+        if _is_taken(error.orig):
+            raise ConflictError(str(error.orig)) from error
+        raise
+    except sqlalchemy.exc.DBAPIError as error:
+        if error.connection_invalidated or _is_unavailable(error.orig):
+            raise UnavailableError(_describe(error.orig)) from error
+        raise
+    except (psycopg.OperationalError, sqlalchemy.exc.TimeoutError, OSError) as error:  # TimeoutError is an OSError
+        raise UnavailableError(_describe(error)) from error
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Tell whether SQLite found no room on the disk."""
+    return isinstance(error, sqlite3.Error) and _primary_code(error) == sqlite3.SQLITE_FULL
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the connection is gone, so that nothing of an open transaction can have been committed."""
+    return isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return error.sqlite_errorcode in _SQLITE_TAKEN
+    return isinstance(error, psycopg.errors.UniqueViolation)
+
+
+def _is_unavailable(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return _primary_code(error) in _SQLITE_UNAVAILABLE
+    # OperationalError holds what an operator sees: lost connections, timeouts of locks and statements, a full disk,
+    # deadlocks; the other two are a server that became a standby, and a transaction that idled for too long.
+    return isinstance(
+        error,
+        psycopg.OperationalError
+        | psycopg.InterfaceError
+        | psycopg.errors.ReadOnlySqlTransaction
+        | psycopg.errors.IdleInTransactionSessionTimeout,
+    )
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)  # absent where the driver, not SQLite, raised
+    return None if code is None else code & _PRIMARY_CODE
+
+
+def _describe(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}".strip()

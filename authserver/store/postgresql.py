@@ -1,0 +1,173 @@
+"""PostgreSQL as the server uses it: durable commits, short waits, and no transaction without an end (DESIGN §4)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import psycopg
+import sqlalchemy.exc
+from psycopg import conninfo
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from authserver.phases import UnavailableError
+from authserver.store.failures import UnsupportedDatabaseError
+from authserver.store.uninterrupted import uninterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
+
+DEADLINE_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 3
+OLDEST_VERSION: Final = 140_000
+
+# One round trip for each new connection, not the `options` parameter, which poolers between us refuse. remote_apply
+# promises more than on, so it stays; everything below on loses acknowledged commits in a failover (SECURITY fact 8).
+_PREPARE: Final = """
+SELECT current_setting('server_version_num')::int,
+       set_config('TimeZone', 'UTC', false),
+       set_config('lock_timeout', '2s', false),
+       set_config('statement_timeout', '5s', false),
+       set_config('idle_in_transaction_session_timeout', '10s', false),
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                                        WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)
+"""
+
+
+class Connection(psycopg.AsyncConnection[tuple[object, ...]]):
+    """A connection that remembers a WARNING: all that tells of a commit the standby did not get (SECURITY fact 9)."""
+
+    warned: bool = False
+
+    def watch(self) -> None:
+        """Begin to listen. The severity is compared as servers send it in every language."""
+        self.add_notice_handler(self._hear)
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warned = True
+
+
+def libpq_parameters(database_url: str) -> dict[str, str]:
+    """Return libpq's parameters of a URL, of several hosts too; the server must be one that can be written to."""
+    try:
+        given = conninfo.conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError as error:
+        raise UnsupportedDatabaseError(f"This is no URL that PostgreSQL's library reads: {error}") from error
+    defaults = {
+        "target_session_attrs": "read-write",
+        "connect_timeout": str(CONNECT_SECONDS),
+        "application_name": "authserver",
+        "keepalives_idle": "30",
+    }
+    return defaults | {name: str(value) for name, value in given.items() if value is not None}
+
+
+async def connect(parameters: dict[str, str]) -> Connection:
+    """Return a connection with our limits set; raise UnsupportedDatabaseError where the server is too old."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        connection = await Connection.connect(**parameters, autocommit=True)  # type: ignore[arg-type]  # all are texts
+        try:
+            row = await (await connection.execute(_PREPARE)).fetchone()
+            _check_version(row[0] if row else None)
+            await connection.set_autocommit(False)
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+    connection.watch()
+    return connection
+
+
+def _check_version(version: object) -> None:
+    if not isinstance(version, int) or version < OLDEST_VERSION:
+        raise UnsupportedDatabaseError(f"PostgreSQL 14 or newer is needed; this server is version {version}.")
+
+
+class PostgresqlDatabase:
+    """A pool of connections; every lease has a deadline after which its connection is cut."""
+
+    dialect: Final = "postgresql"
+
+    def __init__(self, database_url: str, *, pool_size: int) -> None:
+        """Name the server; nothing is opened before the first statement."""
+        parameters = libpq_parameters(database_url)
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+psycopg://",
+            async_creator=lambda: connect(parameters),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=DEADLINE_SECONDS,
+            hide_parameters=True,
+        )
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._deadlines: dict[AsyncConnection, asyncio.TimerHandle] = {}
+
+    async def lease(self, *, writing: bool) -> AsyncConnection:
+        """Return a connection whose first statement begins a transaction, or one that commits each statement."""
+        connection = await (self._engine if writing else self._reader).connect()
+        deadline = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, _cut, _driver_connection(connection))
+        self._deadlines[connection] = deadline
+        return connection
+
+    async def run(self, connection: AsyncConnection, work: Coroutine[object, object, T]) -> T:  # noqa: ARG002
+        """Run one statement. Where the task is cancelled the driver cancels it, and the pool drops the connection."""
+        return await work
+
+    async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None:
+        """End a lease; a transaction commits or rolls back first. Raise what the commit raised."""
+        try:
+            await uninterrupted(self._end(connection, commit=writing and commit))
+        finally:
+            self._deadlines.pop(connection).cancel()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    def make_room(self, error: BaseException) -> None:
+        """Nothing of ours to delete on the server's disk."""
+
+    async def _end(self, connection: AsyncConnection, *, commit: bool) -> None:
+        try:
+            if commit:
+                await self._commit(connection)
+            else:
+                with suppress(sqlalchemy.exc.DBAPIError):  # the connection is gone, and with it the transaction
+                    await connection.rollback()
+        except BaseException:
+            await connection.invalidate()
+            raise
+        finally:
+            with suppress(sqlalchemy.exc.DBAPIError):
+                await connection.close()
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        driver = _driver_connection(connection)
+        driver.warned = False
+        await connection.commit()
+        if driver.warned:
+            raise UnavailableError("the commit may not have reached the standby")
+
+
+def _driver_connection(connection: AsyncConnection) -> Connection:
+    pooled = connection.sync_connection
+    driver = pooled.connection.driver_connection if pooled is not None else None
+    if not isinstance(driver, Connection):
+        raise TypeError("the pool gave a connection that is not ours")
+    return driver
+
+
+def _cut(connection: Connection) -> None:
+    """Shut the socket, so that whoever waits on it hears at once that the server is gone.
+
+    Cancelling the task instead would ask a server that does not answer to cancel, and wait for that.
+    """
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)

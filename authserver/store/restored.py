@@ -1,0 +1,39 @@
+"""What is taken from a database that came out of a backup: it has forgotten what was used and revoked since."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, update
+from sqlmodel import col
+
+from authserver.store.tables import AuthorizationCodes, Grants, RegistrationTokens, Replays, Sessions, Transactions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from authserver.store.engine import Tx
+
+REASON: Final = "database_restored"
+
+
+async def forget_single_use(tx: Tx, at: datetime) -> int:
+    """Clear codes, sign-ins under way and replay rows, and revoke initial access tokens; return how many rows."""
+    count = 0
+    for table in (AuthorizationCodes, Transactions, Replays):
+        count += (await tx.execute(delete(table))).rowcount
+    revoked_at = col(RegistrationTokens.revoked_at)
+    count += (await tx.execute(update(RegistrationTokens).where(revoked_at.is_(None)).values(revoked_at=at))).rowcount
+    return count
+
+
+async def end_sessions(tx: Tx, at: datetime) -> int:
+    """End every session that lives; return how many."""
+    living = col(Sessions.ended_at).is_(None) & (col(Sessions.expires_at) > at)
+    return (await tx.execute(update(Sessions).where(living).values(ended_at=at, end_reason=REASON))).rowcount
+
+
+async def revoke_grants(tx: Tx, at: datetime) -> int:
+    """Revoke every grant that lives; return how many."""
+    living = col(Grants.revoked_at).is_(None) & (col(Grants.expires_at) > at)
+    return (await tx.execute(update(Grants).where(living).values(revoked_at=at, reason=REASON))).rowcount

@@ -1,0 +1,365 @@
+"""The whole schema on one page. Declarations only: queries are Core statements, rows become values before they leave.
+
+A table of this page is what the newest migration leaves; a test compares the two on both databases.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from authserver.store.types import Json, Seconds, WordList, WordSet
+
+# Names as PostgreSQL makes them, so that a migration can name what it changes, on SQLite too.
+metadata = SQLModel.metadata
+metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class State(SQLModel, table=True):
+    """One row, which every process polls: it moves when clients, resources or keys change."""
+
+    __tablename__: ClassVar[str] = "state"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    version: int = Field(sa_type=BigInteger)
+    epoch: int = Field(sa_type=BigInteger)  # raised by a restore
+    serves_from: str  # the oldest schema whose program may still run on this one (expand, then contract)
+
+
+class Resources(SQLModel, table=True):
+    """The APIs that tokens are for."""
+
+    __tablename__: ClassVar[str] = "resources"
+
+    identifier: str = Field(primary_key=True)
+    name: str
+    scope: frozenset[str] = Field(sa_type=WordSet)
+    verified_scope: frozenset[str] = Field(sa_type=WordSet)
+    access_token_lifetime: timedelta | None = Field(sa_type=Seconds)
+
+
+class Clients(SQLModel, table=True):
+    """The apps that ask for tokens: their RFC 7591 metadata and the operator's settings."""
+
+    __tablename__: ClassVar[str] = "clients"
+
+    client_id: str = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger, index=True)  # the state's version when the row changed last
+    client_name: str
+    type: str
+    application_type: str
+    redirect_uris: tuple[str, ...] = Field(sa_type=WordList)
+    post_logout_redirect_uris: tuple[str, ...] = Field(sa_type=WordList)
+    token_endpoint_auth_method: str
+    token_endpoint_auth_signing_alg: str | None
+    grant_types: frozenset[str] = Field(sa_type=WordSet)
+    response_types: frozenset[str] = Field(sa_type=WordSet)
+    scope: frozenset[str] = Field(sa_type=WordSet)
+    jwks: dict[str, Any] | None = Field(sa_type=Json)
+    jwks_uri: str | None
+    id_token_signed_response_alg: str
+    default_max_age: timedelta | None = Field(sa_type=Seconds)
+    require_auth_time: bool
+    subject_type: str
+    client_uri: str | None
+    logo_uri: str | None
+    tos_uri: str | None
+    policy_uri: str | None
+    contacts: list[str] = Field(sa_type=Json)
+    software_id: str | None
+    software_version: str | None
+    profile: str | None
+    access_token_lifetime: timedelta | None = Field(sa_type=Seconds)
+    id_token_lifetime: timedelta | None = Field(sa_type=Seconds)
+    authorization_code_lifetime: timedelta | None = Field(sa_type=Seconds)
+    refresh_token_idle_lifetime: timedelta | None = Field(sa_type=Seconds)
+    refresh_token_absolute_lifetime: timedelta | None = Field(sa_type=Seconds)
+    refresh_token_mode: str
+    refresh_token_policy: str
+    logout_scope: str
+    first_party: bool
+    api_register: bool
+    require_pkce: bool
+    introspects: tuple[str, ...] = Field(sa_type=WordList)
+    self_registered: bool
+    registration_token_hash: bytes | None
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+    deleted_at: datetime | None
+
+
+class ClientSecrets(SQLModel, table=True):
+    """The live secrets of clients, at most two each, as SHA-256."""
+
+    __tablename__: ClassVar[str] = "client_secrets"
+
+    client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE")
+    secret_hash: bytes = Field(primary_key=True)
+    created_at: datetime
+    expires_at: datetime | None = Field(index=True)
+
+
+class Users(SQLModel, table=True):
+    """People. A deleted one keeps the row for 30 days; names and addresses are free again at once."""
+
+    __tablename__: ClassVar[str] = "users"
+    __table_args__ = (
+        Index(
+            "uq_users_username_key",
+            "username_key",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "uq_users_email_key_verified",
+            "email_key",
+            unique=True,
+            sqlite_where=text("email_verified AND deleted_at IS NULL"),
+            postgresql_where=text("email_verified AND deleted_at IS NULL"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    username: str
+    username_key: str  # NFKC, case folded
+    email: str | None
+    email_key: str | None = Field(index=True)  # the same of the address
+    email_verified: bool
+    password_hash: str | None
+    is_admin: bool
+    name: str | None
+    given_name: str | None
+    family_name: str | None
+    middle_name: str | None
+    nickname: str | None
+    profile: str | None
+    picture: str | None
+    website: str | None
+    gender: str | None
+    birthdate: date | None
+    zoneinfo: str | None
+    locale: str | None
+    phone_number: str | None
+    phone_number_verified: bool
+    address: str | None
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+    deleted_at: datetime | None = Field(index=True)
+
+
+class Sessions(SQLModel, table=True):
+    """Browsers in which a user is signed in."""
+
+    __tablename__: ClassVar[str] = "sessions"
+
+    id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    cookie_hash: bytes = Field(unique=True)
+    auth_time: datetime
+    acr: str
+    amr: tuple[str, ...] = Field(sa_type=WordList)
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime = Field(index=True)
+    shared_computer: bool
+    ended_at: datetime | None
+    end_reason: str | None
+    user_agent: str
+    address: str
+
+
+class Devices(SQLModel, table=True):
+    """Browsers in which a user signed in before: throttling does not hold them up."""
+
+    __tablename__: ClassVar[str] = "devices"
+
+    device_hash: bytes = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    created_at: datetime = Field(index=True)
+
+
+class Transactions(SQLModel, table=True):
+    """Sign-ins under way."""
+
+    __tablename__: ClassVar[str] = "transactions"
+
+    id: UUID = Field(primary_key=True)
+    browser_hash: bytes
+    client_id: str
+    parameters: str
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    consented_by: UUID | None
+    consented_scope: frozenset[str] = Field(sa_type=WordSet)
+    consented_resources: frozenset[str] = Field(sa_type=WordSet)
+    denied_at: datetime | None
+    finished_at: datetime | None
+
+
+class Consents(SQLModel, table=True):
+    """What users agreed that clients may have."""
+
+    __tablename__: ClassVar[str] = "consents"
+
+    user_id: UUID = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
+    client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE", index=True)
+    scope: frozenset[str] = Field(sa_type=WordSet)
+    resources: frozenset[str] = Field(sa_type=WordSet)
+    updated_at: datetime
+    withdrawn_at: datetime | None
+
+
+class AuthorizationCodes(SQLModel, table=True):
+    """Authorization codes, redeemed or not; each use is counted."""
+
+    __tablename__: ClassVar[str] = "authorization_codes"
+
+    code_hash: bytes = Field(primary_key=True)
+    client_id: str
+    grant_id: UUID
+    user_id: UUID
+    session_id: UUID
+    redirect_uri: str
+    redirect_uri_given: bool
+    scope: frozenset[str] = Field(sa_type=WordSet)
+    resources: tuple[str, ...] = Field(sa_type=WordList)
+    code_challenge: str | None
+    nonce: str | None
+    auth_time: datetime
+    acr: str
+    amr: tuple[str, ...] = Field(sa_type=WordList)
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    uses: int
+
+
+class Grants(SQLModel, table=True):
+    """What users gave clients: one row for all the tokens of one grant (DESIGN §5).
+
+    A refresh changes generation, rotated_at and late. No index may name them, or an update is no longer HOT. Grants
+    outlive the rows they came from, so nothing here is a foreign key.
+    """
+
+    __tablename__: ClassVar[str] = "grants"
+    __table_args__ = (
+        Index(
+            "ix_grants_revoked_at",
+            "revoked_at",
+            sqlite_where=text("revoked_at IS NOT NULL"),
+            postgresql_where=text("revoked_at IS NOT NULL"),
+        ),
+        {"postgresql_with": {"fillfactor": "75"}},
+    )
+
+    id: UUID = Field(primary_key=True)
+    client_id: str = Field(index=True)
+    user_id: UUID = Field(index=True)
+    session_id: UUID | None = Field(index=True)
+    scope: frozenset[str] = Field(sa_type=WordSet)
+    resources: tuple[str, ...] = Field(sa_type=WordList)
+    authorization_details: list[Any] | None = Field(sa_type=Json)  # RFC 9396
+    acr: str
+    amr: tuple[str, ...] = Field(sa_type=WordList)
+    auth_time: datetime
+    bound_key: str | None
+    status_index: int | None = Field(sa_type=BigInteger, unique=True)
+    secret_hash: bytes
+    generation: int = Field(sa_type=BigInteger)
+    rotated_at: datetime
+    late: int = Field(sa_type=BigInteger)
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    revoked_at: datetime | None
+    reason: str | None
+
+
+class Replays(SQLModel, table=True):
+    """Single-use proofs that were used (RFC 7523 §3 rule 7), until they would have expired."""
+
+    __tablename__: ClassVar[str] = "replays"
+
+    key_hash: bytes = Field(primary_key=True)
+    expires_at: datetime = Field(index=True)
+
+
+class Attempts(SQLModel, table=True):
+    """Tries at passwords and codes, counted before the hash (DESIGN §8)."""
+
+    __tablename__: ClassVar[str] = "attempts"
+
+    kind: str = Field(primary_key=True)
+    key_hash: bytes = Field(primary_key=True)
+    count: int
+    first_at: datetime
+    last_at: datetime = Field(index=True)
+
+
+class SigningKeys(SQLModel, table=True):
+    """Signing keys. A state follows from the times; the private part is sealed; a revoked one stays as a tombstone."""
+
+    __tablename__: ClassVar[str] = "signing_keys"
+    __table_args__ = (UniqueConstraint("alg", "generation"),)
+
+    kid: str = Field(primary_key=True)
+    alg: str
+    generation: int
+    public_jwk: dict[str, str] = Field(sa_type=Json)
+    sealed_private: bytes
+    publish_at: datetime
+    sign_from: datetime
+    sign_until: datetime | None
+    drop_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Masters(SQLModel, table=True):
+    """Sealed secrets from which subkeys are derived; the highest key_id is current."""
+
+    __tablename__: ClassVar[str] = "masters"
+
+    key_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    sealed: bytes
+    created_at: datetime
+
+
+class RegistrationTokens(SQLModel, table=True):
+    """Initial access tokens for /register (RFC 7591 §3), as SHA-256."""
+
+    __tablename__: ClassVar[str] = "registration_tokens"
+
+    id: UUID = Field(primary_key=True)
+    token_hash: bytes = Field(unique=True)
+    uses_left: int
+    created_at: datetime
+    expires_at: datetime | None = Field(index=True)
+    revoked_at: datetime | None
+
+
+class AuditEvents(SQLModel, table=True):
+    """What happened, written in the transaction that did it."""
+
+    __tablename__: ClassVar[str] = "audit_events"
+
+    id: UUID = Field(primary_key=True)
+    at: datetime
+    event: str
+    actor: str | None
+    user_id: UUID | None = Field(index=True)
+    client_id: str | None = Field(index=True)
+    grant_id: UUID | None
+    session_id: UUID | None
+    request_id: str | None
+    address: str | None
+    detail: dict[str, Any] = Field(sa_type=Json)

@@ -1,0 +1,128 @@
+"""People's accounts."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, or_, select
+from sqlalchemy import update as update_table
+from sqlmodel import col
+
+from authserver.oauth.values import User
+from authserver.store.rows import to_columns, to_value
+from authserver.store.tables import Users
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from authserver.store.engine import Tx
+
+
+def name_key(text: str) -> str:
+    """Return what two spellings of one username or address have in common (NFKC, case folded).
+
+    >>> name_key("Ａlice@Example.ORG") == name_key("alice@example.org")
+    True
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+async def add(tx: Tx, user: User) -> None:
+    """Store a new account; raise ConflictError where its name, or its verified address, is another one's."""
+    await tx.execute(insert(Users).values(_to_columns(user)))
+
+
+async def update(tx: Tx, user: User) -> bool:
+    """Store an account's new values; return False where it is gone. Raise ConflictError like :func:`add`."""
+    statement = update_table(Users).where(col(Users.id) == user.id).values(_to_columns(user))
+    return (await tx.execute(statement)).rowcount > 0
+
+
+async def get(tx: Tx, user_id: UUID) -> User | None:
+    """Return an account, a deleted one too."""
+    row = (await tx.execute(select(Users).where(col(Users.id) == user_id))).one_or_none()
+    return None if row is None else to_value(User, row)
+
+
+async def lock_for_share(tx: Tx, user_id: UUID) -> User | None:
+    """Return an account that nobody can change, disable or delete before this transaction ends.
+
+    Whoever inserts a grant or session holds it; whoever disables updates it first and revokes second. So of the two
+    one waits, and sees what the other did (SECURITY fault B29).
+    """
+    statement = select(Users).where(col(Users.id) == user_id).with_for_update(read=True)
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else to_value(User, row)
+
+
+async def find_by_login(tx: Tx, text: str) -> User | None:
+    """Return whose username this is; else whose verified address; else the only account with this address."""
+    key = name_key(text.strip())
+    if not _is_storable(key):
+        return None
+    is_name = col(Users.username_key) == key
+    statement = (
+        select(Users)
+        .where(col(Users.deleted_at).is_(None), or_(is_name, col(Users.email_key) == key))
+        .order_by(is_name.desc(), col(Users.email_verified).desc())
+        .limit(2)
+    )
+    rows = (await tx.execute(statement)).all()
+    if not rows:
+        return None
+    first = rows[0]
+    is_certain = first.username_key == key or first.email_verified or len(rows) == 1
+    return to_value(User, first) if is_certain else None
+
+
+async def list_all(
+    tx: Tx, *, search: str | None = None, after: UUID | None = None, limit: int = 1000
+) -> tuple[User, ...]:
+    """Return accounts that are not deleted, by id; ``search`` is a part of a username, a name or an address."""
+    statement = select(Users).where(col(Users.deleted_at).is_(None)).order_by(col(Users.id)).limit(limit)
+    if after is not None:
+        statement = statement.where(col(Users.id) > after)
+    if search:
+        if not _is_storable(search):
+            return ()
+        key = name_key(search)
+        statement = statement.where(
+            or_(
+                col(Users.username_key).contains(key, autoescape=True),
+                col(Users.email_key).contains(key, autoescape=True),
+                col(Users.name).icontains(search, autoescape=True),
+            )
+        )
+    return tuple(to_value(User, row) for row in await tx.execute(statement))
+
+
+async def set_password(tx: Tx, user_id: UUID, password_hash: str) -> None:
+    """Store another password hash. Sessions and grants are the caller's to end, afterwards."""
+    await _set(tx, user_id, password_hash=password_hash)
+
+
+async def set_disabled(tx: Tx, user_id: UUID, at: datetime | None) -> None:
+    """Turn an account off, or on again with None. Sessions and grants are the caller's to end, afterwards."""
+    await _set(tx, user_id, disabled_at=at)
+
+
+async def mark_deleted(tx: Tx, user_id: UUID, at: datetime) -> None:
+    """Mark an account deleted: its name and address are free again, its id never is."""
+    await _set(tx, user_id, deleted_at=at)
+
+
+async def _set(tx: Tx, user_id: UUID, **columns: object) -> None:
+    values = {**columns, "updated_at": await tx.now()}
+    await tx.execute(update_table(Users).where(col(Users.id) == user_id).values(values))
+
+
+def _to_columns(user: User) -> dict[str, object]:
+    email_key = None if user.email is None else name_key(user.email)
+    return {**to_columns(user), "username_key": name_key(user.username), "email_key": email_key}
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether a text from outside can stand in a database: PostgreSQL knows neither NUL nor lone surrogates."""
+    return not any(character == "\x00" or unicodedata.category(character) == "Cs" for character in text)
