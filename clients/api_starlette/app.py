@@ -81,22 +81,7 @@ def create_app(issuer: str, audience: str) -> Starlette:
     @verify.starlette()
     async def experiment(_: Request, token: AccessToken) -> Response:
         """Answer as far as the token goes: ask for less scope, or more, and compare."""
-        may_read, may_write = READ in token.scope, WRITE in token.scope
-        count = len(notes.of(token.subject))
-        return JSONResponse(
-            {
-                "access": "full" if may_read and may_write else "limited" if may_read or may_write else "none",
-                "may": {"read notes": may_read, "write notes": may_write},
-                "notes": count if may_read else None,
-                "free": MAX_NOTES - count if may_write else None,
-                "missing_scope": " ".join(scope for scope in (READ, WRITE) if scope not in token.scope),
-            }
-        )
-
-    @asynccontextmanager
-    async def announce(_: Starlette) -> AsyncIterator[None]:
-        print(f"{audience} takes tokens of {issuer}", flush=True)
-        yield
+        return JSONResponse(describe_access(token, len(notes.of(token.subject))))
 
     return Starlette(
         lifespan=announce,
@@ -109,6 +94,18 @@ def create_app(issuer: str, audience: str) -> Starlette:
             Route("/experiment", experiment),
         ],
     )
+
+
+def describe_access(token: AccessToken, count: int) -> dict[str, object]:
+    """Tell what the token's scope lets its subject do; `count` is how many notes there are."""
+    may_read, may_write = READ in token.scope, WRITE in token.scope
+    return {
+        "access": "full" if may_read and may_write else "limited" if may_read or may_write else "none",
+        "may": {"read notes": may_read, "write notes": may_write},
+        "notes": count if may_read else None,
+        "free": MAX_NOTES - count if may_write else None,
+        "missing_scope": " ".join(scope for scope in (READ, WRITE) if scope not in token.scope),
+    }
 
 
 async def read_note(request: Request) -> str | None:
