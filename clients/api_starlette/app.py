@@ -83,6 +83,11 @@ def create_app(issuer: str, audience: str) -> Starlette:
         """Answer as far as the token goes: ask for less scope, or more, and compare."""
         return JSONResponse(describe_access(token, len(notes.of(token.subject))))
 
+    @asynccontextmanager
+    async def announce(_: Starlette) -> AsyncIterator[None]:
+        print(f"{audience} takes tokens of {issuer}", flush=True)
+        yield
+
     return Starlette(
         lifespan=announce,
         routes=[
