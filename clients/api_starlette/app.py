@@ -54,15 +54,7 @@ def create_app(issuer: str, audience: str) -> Starlette:
     @verify.starlette()
     async def whoami(_: Request, token: AccessToken) -> Response:
         """Tell what the token says; any token for this API will do."""
-        return JSONResponse(
-            {
-                "subject": token.subject,
-                "client_id": token.client_id,
-                "scope": sorted(token.scope),
-                "expires_at": token.expires_at.isoformat(),
-                "key_id": token.key_id,
-            }
-        )
+        return JSONResponse(describe_token(token))
 
     @verify.starlette(READ)
     async def list_notes(_: Request, token: AccessToken) -> Response:
@@ -99,6 +91,17 @@ def create_app(issuer: str, audience: str) -> Starlette:
             Route("/experiment", experiment),
         ],
     )
+
+
+def describe_token(token: AccessToken) -> dict[str, object]:
+    """Tell what a verified token says."""
+    return {
+        "subject": token.subject,
+        "client_id": token.client_id,
+        "scope": sorted(token.scope),
+        "expires_at": token.expires_at.isoformat(),
+        "key_id": token.key_id,
+    }
 
 
 def describe_access(token: AccessToken, count: int) -> dict[str, object]:
