@@ -31,7 +31,8 @@ run: install ## install, then start a demo issuer with a sample API and a sample
 install: $(VENV)/.installed-runtime ## make .venv from the locked, hashed requirements
 
 test: $(VENV)/.installed-test ## every test that needs no browser, on SQLite and on PostgreSQL
-	$(BIN)/pytest -n auto -m "not browser"
+	$(BIN)/pytest -n auto -m "not browser" --ignore tests/oauth
+	$(BIN)/pytest -n auto tests/oauth --cov authserver/oauth --cov-report term --cov-fail-under 100
 
 test-fast: $(VENV)/.installed-test ## chosen tests on SQLite: make test-fast T=tests/oauth
 	$(BIN)/pytest -q -x -k "not postgresql" $(T)

@@ -56,3 +56,14 @@ def test_make_installs_with_hashes_first_and_the_checkout_second(tmp_path):
 def test_a_target_brings_what_it_needs(target, tmp_path):
     needed = {"run": "runtime", "test": "test", "test-browser": "browser", "check": "test"}[target]
     assert f"-r requirements/{needed}.txt" in make("--dry-run", target, f"VENV={tmp_path / 'venv'}", "UV=").stdout
+
+
+def test_continuous_integration_runs_what_a_developer_runs():
+    script = ROOT / ".ci/run"
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+    assert script.stat().st_mode & 0o111
+    assert [line for line in script.read_text(encoding="utf-8").splitlines() if line.startswith("make ")] == [
+        "make test",
+        "make check",
+    ]
+    assert "    make test-browser" in script.read_text(encoding="utf-8")
