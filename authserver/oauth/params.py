@@ -33,14 +33,16 @@ class Params:
 
     @classmethod
     def parse(cls, encoded: bytes | str) -> Params:
-        """Decode ``application/x-www-form-urlencoded`` bytes (UTF-8; RFC 6749 appendix B).
+        """Decode ``application/x-www-form-urlencoded`` text, a body's or a query's (UTF-8; RFC 6749 appendix B).
 
-        Raises ``invalid_request`` for bytes that are no UTF-8, a NUL, or more than ``MAX_FIELDS`` fields.
+        Raises ``invalid_request`` for characters that should have been percent-encoded, for bytes that are no UTF-8,
+        a NUL, or more than ``MAX_FIELDS`` fields.
         """
         try:
-            text = encoded if isinstance(encoded, str) else encoded.decode("ascii")
+            raw = encoded.encode("ascii") if isinstance(encoded, str) else encoded
+            text = raw.decode("ascii")
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST, "parameters must be form-encoded UTF-8", Refusal.PARAMETERS_MALFORMED
             ) from error
