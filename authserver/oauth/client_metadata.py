@@ -40,6 +40,7 @@ _ANNOUNCED: Final = (
 # Authlib's own checks of these two are not used: it refuses redirect URIs without a host (RFC 8252 §7.1 has them), and
 # keys are checked in jose/, where weak ones are refused too.
 _OWN_CHECKS: Final = frozenset({"redirect_uris", "jwks"})
+_ID_TOKEN_ALG: Final = "id_token_signed_response_alg"  # noqa: S105 - a member's name
 _LIFETIMES: Final = tuple(field.name for field in fields(Lifetimes))  # each with `_lifetime` is a member's name
 
 
@@ -199,7 +200,7 @@ def _check_offered(members: Mapping[str, Any], policy: RegistrationPolicy) -> di
     """
     sent = {name: list(v) if isinstance(v, frozenset | tuple) else v for name, v in members.items()}
     sent = {name: v for name, v in sent.items() if name not in _OWN_CHECKS}
-    announced = {name: policy.metadata[name] for name in _ANNOUNCED}
+    announced: dict[str, Any] = {name: policy.metadata[name] for name in _ANNOUNCED}
     filled: dict[str, Any] = {}
     for kind in (OAuthMembers, OpenIdMembers):
         claims = kind(sent, {}, kind.get_claims_options(announced))
@@ -208,6 +209,9 @@ def _check_offered(members: Mapping[str, Any], policy: RegistrationPolicy) -> di
         except InvalidClaimError as error:
             refuse_member(error.claim, "has a value that is not offered here")
         filled.update({name: v for name, v in claims.items() if name not in sent})
+    alg = filled.get(_ID_TOKEN_ALG)
+    if alg is not None and alg not in announced["id_token_signing_alg_values_supported"]:
+        refuse_member(_ID_TOKEN_ALG, f"must be sent: its default, {alg}, is not offered here")
     return filled
 
 

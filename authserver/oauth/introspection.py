@@ -57,7 +57,7 @@ def is_live(claims: Mapping[str, object], *, client: Client | None, grant: Grant
 
 def build_access_token_response(claims: Mapping[str, object]) -> dict[str, object]:
     """Return what is said of a live access token: its own claims (§2.2). No user name: ``sub`` identifies."""
-    return {"active": True, "token_type": "Bearer", **claims}
+    return {**claims, "active": True, "token_type": "Bearer"}
 
 
 def build_refresh_token_response(

@@ -187,6 +187,12 @@ def test_a_missing_list_in_the_discovery_document_is_a_bug():
         parse_client_metadata(DOCUMENT, policy)
 
 
+def test_a_default_that_no_key_can_sign_must_be_replaced_by_the_client():
+    without_rsa = replace(STRANGER, metadata=METADATA | {"id_token_signing_alg_values_supported": ["ES256"]})
+    assert outcome(without_rsa) == INVALID_METADATA
+    assert register(without_rsa, id_token_signed_response_alg="ES256").id_token_signed_response_alg == "ES256"
+
+
 @pytest.mark.attack(80)
 @pytest.mark.parametrize(
     "changed",
