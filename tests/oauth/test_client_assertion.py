@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.oauth.client_assertion import MAX_JTI, AssertionUse, parse_assertion_claims
+from authserver.oauth.client_assertion import AssertionUse, parse_assertion_claims
 from authserver.oauth.errors import Refusal
 from tests.oauth.examples import ISSUER, NOW, WEB, refused
 
@@ -50,7 +50,7 @@ def test_good_claims_give_a_single_use_until_nobody_would_accept_them():
         pytest.param({"iat": ..., "exp": SECONDS + 360}, id="no iat, and as long as the skew allows"),
         pytest.param({"iat": SECONDS - 359, "exp": SECONDS - 59}, id="expired within the skew"),
         pytest.param({"exp": SECONDS + 299.5}, id="a fraction of a second"),
-        pytest.param({"jti": "x" * MAX_JTI}, id="the longest jti"),
+        pytest.param({"jti": "x" * 256}, id="the longest jti"),
     ],
 )
 def test_claims_at_the_edge_pass(changed):
@@ -96,7 +96,7 @@ def test_claims_at_the_edge_pass(changed):
         pytest.param({"jti": ...}, Refusal.ASSERTION_CLAIMS, id="no jti"),
         pytest.param({"jti": ""}, Refusal.ASSERTION_CLAIMS, id="an empty jti"),
         pytest.param({"jti": 7}, Refusal.ASSERTION_CLAIMS, id="jti a number"),
-        pytest.param({"jti": "x" * (MAX_JTI + 1)}, Refusal.ASSERTION_CLAIMS, id="jti too long"),
+        pytest.param({"jti": "x" * 257}, Refusal.ASSERTION_CLAIMS, id="jti too long"),
         pytest.param({"jti": "\ud800"}, Refusal.ASSERTION_CLAIMS, id="jti no text"),
     ],
 )

@@ -57,6 +57,7 @@ def test_some_parameters_may_be_repeated(name):
     [
         pytest.param(b"state=\xff", Refusal.PARAMETERS_MALFORMED, id="B raw bytes"),
         pytest.param(b"state=\xc3\xa4", Refusal.PARAMETERS_MALFORMED, id="B raw UTF-8"),
+        pytest.param("state=\u00e4", Refusal.PARAMETERS_MALFORMED, id="B a query with raw bytes"),
         pytest.param(b"state=%ff", Refusal.PARAMETERS_MALFORMED, id="B percent-encoded bytes that are no UTF-8"),
         pytest.param(b"state=%ed%a0%80", Refusal.PARAMETERS_MALFORMED, id="B a percent-encoded surrogate"),
         pytest.param(b"state=a%00b", Refusal.PARAMETERS_MALFORMED, id="a percent-encoded NUL"),
@@ -95,7 +96,12 @@ def test_what_was_encoded_is_read_back(pairs):
     assert refused(form.check_none_repeated) is None
 
 
-@given(st.binary() | st.text(st.sampled_from(string.hexdigits + "%&=+;")).map(str.encode) | st.text(string.printable))
+@given(
+    st.text()
+    | st.binary()
+    | st.text(st.sampled_from(string.hexdigits + "%&=+;")).map(str.encode)
+    | st.text(string.printable)
+)
 def test_any_body_is_read_or_refused_and_nothing_else(encoded):
     error = refused(Params.parse, encoded)
     if error is None:
