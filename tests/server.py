@@ -13,14 +13,16 @@ from __future__ import annotations
 import base64
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import httpx2
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from authserver.app import create_app
+from authserver.app import Clock, create_app, utc_now
 from authserver.hasher import Hasher
 from authserver.oauth.values import AuthMethod, Client, ClientType
 from authserver.operations.keys import create_first
@@ -35,6 +37,8 @@ from tests.oauth.examples import CHALLENGE, ISSUER, MAIL, NATIVE, NOTES, SECRET,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from sqlmodel import SQLModel
 
     from authserver.app import Application
     from authserver.oauth.values import User
@@ -77,12 +81,13 @@ _KEYS: dict[str, tuple[Any, Any]] = {}  # by issuer: two RSA keys cost a second,
 class Server:
     """A running application and what a test asks of it."""
 
-    def __init__(self, app: Application, settings: Settings, log: list[Any], http: httpx2.AsyncClient) -> None:
-        self.app = app
+    def __init__(self, settings: Settings, log: list[Any]) -> None:
         self.settings = settings
         self.issuer = settings.issuer
         self.log = log
-        self.http = http
+        self.ahead = timedelta()  # of the process's clock; the database keeps its own
+        self.app = create_app(settings, clock=Clock(now=lambda: utc_now() + self.ahead))
+        self.http = _connect(self.app, settings.issuer, ADDRESS)
 
     @property
     def services(self):
@@ -186,6 +191,12 @@ class Server:
         async with self.services.engine.begin() as tx:
             await tx.raw(sql)
 
+    async def set_back(self, table: type[SQLModel], **ago: timedelta) -> None:
+        """Let time pass for every row of a table: its columns say that it was so long ago."""
+        async with self.services.engine.begin() as tx:
+            now = await tx.now()
+            await tx.execute(update(table).values({name: now - one for name, one in ago.items()}))
+
     async def audit_events(self) -> list[str]:
         return [row.event for row in await self.rows("SELECT event FROM audit_events ORDER BY id")]
 
@@ -213,13 +224,13 @@ async def running_server(database_url: str, folder: Path, **changes: object) -> 
     values = {"issuer": ISSUER, "database_url": database_url, "sealing_key_file": key_file}
     settings = Settings(**(values | changes))  # type: ignore[arg-type]  # pydantic checks them
     await fill(settings)
-    app = create_app(settings)
     with capture_logs() as log:
-        await app.start()
+        server = Server(settings, log)
+        await server.app.start()
         try:
-            yield Server(app, settings, log, _connect(app, settings.issuer, ADDRESS))
+            yield server
         finally:
-            await app.stop()
+            await server.app.stop()
 
 
 async def fill(settings: Settings) -> None:
