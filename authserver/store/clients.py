@@ -20,7 +20,7 @@ from authserver.oauth.values import (
     RefreshPolicy,
 )
 from authserver.store import state
-from authserver.store.rows import to_columns, to_value
+from authserver.store.rows import columns_of, to_columns, to_value
 from authserver.store.tables import Clients, ClientSecrets
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def mark_deleted(tx: Tx, client_id: str, at: datetime) -> None:
 
 def to_client(row: Row[Any], secrets: tuple[ClientSecret, ...]) -> Client:
     """Return the client of a row; raise ValueError for a word that this version of the server does not know."""
-    columns = row._mapping  # noqa: SLF001 - the public name of a row's mapping (SQLAlchemy, "Row._mapping")
+    columns = columns_of(row)
     return Client(
         **{name: columns[name] for name in _PLAIN if name not in _WORDS},
         **{name: read(columns[name]) for name, read in _WORDS.items()},

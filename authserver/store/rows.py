@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Row, RowMapping
 
 T = TypeVar("T")
 
@@ -15,8 +15,13 @@ _known: Final[dict[type, tuple[str, ...]]] = {}
 
 def to_value(kind: type[T], row: Row[Any], prefix: str = "") -> T:
     """Return the value of a row; ``prefix`` chooses the columns where a join has labelled them."""
-    columns = row._mapping  # noqa: SLF001 - the public name of a row's mapping (SQLAlchemy, "Row._mapping")
+    columns = columns_of(row)
     return kind(**{name: columns[prefix + name] for name in _names(kind)})
+
+
+def columns_of(row: Row[Any]) -> RowMapping:
+    """Return a row's columns by name; as attributes some, such as ``count``, are the row's own methods."""
+    return row._mapping  # noqa: SLF001 - its public name (SQLAlchemy, "Row._mapping")
 
 
 def to_columns(value: object) -> dict[str, object]:

@@ -1,0 +1,28 @@
+"""The sealed secrets from which subkeys are derived."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+from sqlmodel import col
+
+from authserver.sealing.records import SealedMaster
+from authserver.store import state
+from authserver.store.rows import to_columns, to_value
+from authserver.store.tables import Masters
+
+if TYPE_CHECKING:
+    from authserver.store.engine import Tx
+
+
+async def add(tx: Tx, master: SealedMaster) -> None:
+    """Store a new master. Raise ConflictError where there is one with its id."""
+    await state.bump(tx)
+    await tx.execute(insert(Masters).values(to_columns(master)))
+
+
+async def list_all(tx: Tx) -> tuple[SealedMaster, ...]:
+    """Return every master, the current one last."""
+    rows = await tx.execute(select(Masters).order_by(col(Masters.key_id)))
+    return tuple(to_value(SealedMaster, row) for row in rows)

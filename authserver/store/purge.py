@@ -1,0 +1,94 @@
+"""Deletes what has expired, so that tables stay as large as what is alive (DESIGN §4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, or_, select, tuple_
+from sqlmodel import col
+
+from authserver.store.tables import (
+    Attempts,
+    AuthorizationCodes,
+    Clients,
+    ClientSecrets,
+    Devices,
+    Grants,
+    RegistrationTokens,
+    Replays,
+    Sessions,
+    Transactions,
+    Users,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlmodel import SQLModel
+
+    from authserver.store.engine import Engine
+
+BATCH: Final = 1000
+REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see why something was refused (DESIGN §8)
+CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the grant it revokes
+ATTEMPTS_KEPT: Final = timedelta(days=1)
+DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
+DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the cookie (RFC 6265bis §5.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What of a table is over at a moment of the database's clock."""
+
+    table: type[SQLModel]
+    is_over: Callable[[datetime], ColumnElement[bool]]
+
+
+# Clients and users take what hangs on them along. Not here: the audit, and signing keys, whose tombstones must hold.
+_RULES: Final = (
+    _Rule(Transactions, lambda now: col(Transactions.expires_at) < now),
+    _Rule(AuthorizationCodes, lambda now: col(AuthorizationCodes.expires_at) < now - CODES_KEPT),
+    _Rule(Replays, lambda now: col(Replays.expires_at) < now),
+    _Rule(Attempts, lambda now: col(Attempts.last_at) < now - ATTEMPTS_KEPT),
+    _Rule(
+        Grants,
+        lambda now: or_(
+            col(Grants.expires_at) < now - REFUSALS_KEPT,
+            col(Grants.revoked_at).is_not(None) & (col(Grants.revoked_at) < now - REFUSALS_KEPT),
+        ),
+    ),
+    _Rule(
+        Sessions,
+        lambda now: or_(col(Sessions.expires_at) < now - REFUSALS_KEPT, col(Sessions.ended_at) < now - REFUSALS_KEPT),
+    ),
+    _Rule(Devices, lambda now: col(Devices.created_at) < now - DEVICES_KEPT),
+    _Rule(ClientSecrets, lambda now: col(ClientSecrets.expires_at) < now),
+    _Rule(RegistrationTokens, lambda now: col(RegistrationTokens.expires_at) < now - REFUSALS_KEPT),
+    _Rule(Clients, lambda now: col(Clients.deleted_at) < now - DELETED_KEPT),
+    _Rule(Users, lambda now: col(Users.deleted_at) < now - DELETED_KEPT),
+)
+
+
+async def purge_expired(engine: Engine, batch: int = BATCH) -> dict[str, int]:
+    """Delete what is over and return how many rows of each table.
+
+    One short transaction for each batch; rows that somebody holds are left for the next time, so several processes may
+    purge at once and nobody waits for it.
+    """
+    return {str(rule.table.__tablename__): await _purge(engine, rule, batch) for rule in _RULES}
+
+
+async def _purge(engine: Engine, rule: _Rule, batch: int) -> int:
+    key = tuple(rule.table.__table__.primary_key)  # type: ignore[attr-defined]  # SQLModel does not declare it
+    total = 0
+    while True:
+        async with engine.begin() as tx:
+            over = select(*key).where(rule.is_over(await tx.now())).limit(batch).with_for_update(skip_locked=True)
+            deleted = (await tx.execute(delete(rule.table).where(tuple_(*key).in_(over)))).rowcount
+        total += deleted
+        if deleted < batch:
+            return total

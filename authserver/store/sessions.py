@@ -1,0 +1,101 @@
+"""Browser sessions, and the browsers in which somebody signed in before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, insert, select, update
+from sqlmodel import col
+
+from authserver.oauth.values import Session, User
+from authserver.store.insert import insert_new
+from authserver.store.rows import to_columns, to_value
+from authserver.store.tables import Devices, Sessions, Users
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from authserver.store.engine import Tx
+
+TOUCH_INTERVAL: Final = timedelta(minutes=1)
+
+
+async def add(tx: Tx, session: Session, cookie_hash: bytes, *, user_agent: str, address: str) -> None:
+    """Store a session that begins now; the caller holds the user's row."""
+    values = {**to_columns(session), "cookie_hash": cookie_hash, "user_agent": user_agent, "address": address}
+    await tx.execute(insert(Sessions).values(values))
+
+
+async def renew(tx: Tx, session: Session, cookie_hash: bytes) -> None:
+    """Store a session whose user has signed in again, under another cookie: the old one is worth nothing."""
+    statement = update(Sessions).where(col(Sessions.id) == session.id)
+    await tx.execute(statement.values({**to_columns(session), "cookie_hash": cookie_hash}))
+
+
+async def find_by_cookie(tx: Tx, cookie_hash: bytes) -> tuple[Session, User] | None:
+    """Return the session of a cookie and its user, whatever has become of them."""
+    statement = (
+        select(Sessions, Users)
+        .join(Users, col(Users.id) == col(Sessions.user_id))
+        .where(col(Sessions.cookie_hash) == cookie_hash)
+        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else (to_value(Session, row, "sessions_"), to_value(User, row, "users_"))
+
+
+async def get(tx: Tx, session_id: UUID) -> Session | None:
+    """Return a session, an ended one too."""
+    row = (await tx.execute(select(Sessions).where(col(Sessions.id) == session_id))).one_or_none()
+    return None if row is None else to_value(Session, row)
+
+
+async def lock_for_share(tx: Tx, session_id: UUID) -> Session | None:
+    """Return a session that nobody can end before this transaction does (SECURITY fault B29)."""
+    statement = select(Sessions).where(col(Sessions.id) == session_id).with_for_update(read=True)
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else to_value(Session, row)
+
+
+async def list_all(tx: Tx, *, user_id: UUID | None = None, limit: int = 1000) -> tuple[Session, ...]:
+    """Return sessions that have neither been ended nor reached their end, the youngest first."""
+    is_live = col(Sessions.ended_at).is_(None) & (col(Sessions.expires_at) > await tx.now())
+    statement = select(Sessions).where(is_live).order_by(col(Sessions.id).desc()).limit(limit)
+    if user_id is not None:
+        statement = statement.where(col(Sessions.user_id) == user_id)
+    return tuple(to_value(Session, row) for row in await tx.execute(statement))
+
+
+async def touch(tx: Tx, session: Session) -> None:
+    """Note that a session was used; at most once a minute, so that reading a page seldom writes."""
+    now = await tx.now()
+    if now - session.last_seen_at >= TOUCH_INTERVAL:
+        await tx.execute(update(Sessions).where(col(Sessions.id) == session.id).values(last_seen_at=now))
+
+
+async def end(tx: Tx, session_id: UUID, at: datetime, reason: str) -> bool:
+    """End a session; return False where it had been ended. Its grants are the caller's to revoke, afterwards."""
+    statement = update(Sessions).where(col(Sessions.id) == session_id, col(Sessions.ended_at).is_(None))
+    return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount > 0
+
+
+async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:
+    """End a user's sessions, but for ``except_id``, and return how many were live."""
+    statement = update(Sessions).where(col(Sessions.user_id) == user_id, col(Sessions.ended_at).is_(None))
+    if except_id is not None:
+        statement = statement.where(col(Sessions.id) != except_id)
+    return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount
+
+
+async def remember_device(tx: Tx, device_hash: bytes, user_id: UUID) -> None:
+    """Note that this user signed in in the browser that holds this cookie."""
+    values = {"device_hash": device_hash, "user_id": user_id, "created_at": await tx.now()}
+    await tx.execute(insert_new(tx, Devices, values))
+
+
+async def is_known_device(tx: Tx, device_hash: bytes, user_id: UUID) -> bool:
+    """Tell whether this user, and no other, signed in with this cookie before."""
+    statement = select(col(Devices.user_id)).where(col(Devices.device_hash) == device_hash)
+    return (await tx.execute(statement)).scalar_one_or_none() == user_id
