@@ -103,6 +103,15 @@ async def set_password(tx: Tx, user_id: UUID, password_hash: str) -> None:
     await _set(tx, user_id, password_hash=password_hash)
 
 
+async def rehash(tx: Tx, user_id: UUID, old_hash: str | None, new_hash: str) -> bool:
+    """Store the same password hashed by today's parameters; return False where it was changed meanwhile.
+
+    Nothing a user would notice, so ``updated_at`` stays and nothing ends.
+    """
+    statement = update_table(Users).where(col(Users.id) == user_id, col(Users.password_hash) == old_hash)
+    return (await tx.execute(statement.values(password_hash=new_hash))).rowcount > 0
+
+
 async def set_disabled(tx: Tx, user_id: UUID, at: datetime | None) -> None:
     """Turn an account off, or on again with None. Sessions and grants are the caller's to end, afterwards."""
     await _set(tx, user_id, disabled_at=at)

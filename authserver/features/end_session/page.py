@@ -113,7 +113,7 @@ async def _confirm(call: Call, params: Params, decision: Confirm, signed_in: Sig
         csrf=form_token(call, browser),
         user_name=signed_in.user.name or signed_in.user.username,
         client_name=client.client_name if client is not None else None,
-        other_apps=len(apps - {client.client_id} if client is not None else apps),
+        other_apps=len(set(apps) - {client.client_id} if client is not None else apps),
         hidden=[(name, value) for name, value in params if name in _CARRIED],
     )
     return page.with_headers(*browser.headers)

@@ -1,0 +1,1 @@
+"""Whole journeys over real HTTP, by real client libraries."""

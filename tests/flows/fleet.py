@@ -1,0 +1,122 @@
+"""A real installation for journeys: set up by the command line, served by one or two processes, reached over HTTP."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.flows.balancer import balancing
+
+API = "https://notes.example"
+CALLBACK = "http://localhost:3999/callback"
+SIGNED_OUT = "http://localhost:3999/signed-out"
+USERNAME = "ann"
+PASSWORD = "correct horse battery staple"
+START_SECONDS = 60  # a hang, not a speed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """One issuer, however many processes stand behind it."""
+
+    issuer: str
+    environment: dict[str, str] = field(repr=False)
+    folder: Path
+    ports: Sequence[int]
+
+    def run(self, *arguments: str, stdin: str = "") -> Any:
+        """Run a command of the command line with --json and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "authserver", *arguments, "--json"],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def create_client(self, name: str, kind: str, metadata: dict[str, Any] | None = None, *more: str) -> dict[str, str]:
+        """Register a client as an operator does and return what the command line printed."""
+        arguments = ["clients", "create", "--name", name, "--type", kind]
+        if metadata is not None:
+            file = self.folder / f"{name}.json"
+            file.write_text(json.dumps(metadata))
+            arguments += ["--metadata", str(file)]
+        created: dict[str, str] = self.run(*arguments, *more)
+        return created
+
+
+@contextlib.contextmanager
+def running_fleet(database_url: str, folder: Path, processes: int, **settings: str) -> Iterator[Fleet]:
+    """Set an installation up on an empty database and serve it, behind a balancer where there are several processes."""
+    front, *backs = free_ports(1 if processes == 1 else processes + 1)
+    issuer = f"http://localhost:{front}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")} | {
+        "AUTHSERVER_ISSUER": issuer,
+        "AUTHSERVER_DATABASE_URL": database_url,
+        "AUTHSERVER_SEALING_KEY_FILE": str(folder / "sealing.key"),
+        "AUTHSERVER_DRAIN_SECONDS": "0",
+        "AUTHSERVER_ADDRESS_LIMIT_SCALE": "100",
+        **{f"AUTHSERVER_{name.upper()}": value for name, value in settings.items()},
+    }
+    fleet = Fleet(issuer=issuer, environment=environment, folder=folder, ports=backs or [front])
+    fleet.run("init")
+    fleet.run("resources", "create", API, "--name", "Notes API", "--scope", "notes:read", "--scope", "notes:write")
+    fleet.run(
+        "users", "create", USERNAME, "--email", "ann@example.org", "--email-verified", "--password-stdin",
+        stdin=f"{PASSWORD}\n",
+    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        for port in fleet.ports:
+            stack.enter_context(_serving(fleet, port))
+        if backs:
+            stack.enter_context(balancing(front, backs))
+        yield fleet
+
+
+@contextlib.contextmanager
+def _serving(fleet: Fleet, port: int) -> Iterator[None]:
+    log = fleet.folder / f"serve-{port}.log"
+    command = [sys.executable, "-m", "authserver", "serve", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=fleet.environment, cwd=fleet.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        _wait_until_ready(process, port, log)
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0, log.read_text()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"not ready after {START_SECONDS} s: {log.read_text()}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
