@@ -4,7 +4,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Concatenate, Final, ParamSpec, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -13,8 +13,6 @@ from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.terminal import Terminal
 from authserver.operations.errors import OperationError
 from authserver.phases import UnavailableError
-
-P = ParamSpec("P")
 
 _OUTPUT: Final = {
     "as_json": Annotated[bool, typer.Option("--json", help="Print one JSON document.")],
@@ -37,13 +35,13 @@ def make_single() -> typer.Typer:
 
 def command(
     app: typer.Typer, name: str, *, examples: str
-) -> Callable[[Callable[Concatenate[Terminal, P], Awaitable[None] | None]], Callable[..., None]]:
+) -> Callable[[Callable[..., Awaitable[None] | None]], Callable[..., None]]:
     """Register a command that takes a :class:`Terminal` first; its docstring is the help, its examples come first.
 
     The function may be a coroutine. ``--json``, ``--quiet`` and ``--no-color`` are added here: no command forgets one.
     """
 
-    def register(function: Callable[Concatenate[Terminal, P], Awaitable[None] | None]) -> Callable[..., None]:
+    def register(function: Callable[..., Awaitable[None] | None]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**given: Any) -> None:  # noqa: ANN401  # what Typer parsed
             terminal = Terminal(**{option: given.pop(option) for option in _OUTPUT})

@@ -38,11 +38,11 @@ NOUNS: Final = {
 class Nouns(HelpfulGroup):
     """The first level: knows every noun's name and line, and imports its module on demand."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # noqa: ARG002  # the base class's signature
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002  # Typer's own type is private
         """Name every noun in the order of a newcomer's need."""
         return list(NOUNS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # noqa: ANN401, ARG002  # Typer's own type is private
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002  # Typer's own type is private
         """Import the noun's module and return its commands; None where there is no such noun."""
         if cmd_name not in NOUNS:
             return None
@@ -51,12 +51,12 @@ class Nouns(HelpfulGroup):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # noqa: ANN401, ARG002
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002
         """Write the nouns with their lines, importing none."""
         with formatter.section("Commands"):
             formatter.write_dl([(noun, line) for noun, (_, line) in NOUNS.items()])
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # noqa: ANN401
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
         """Find the noun; a typo is answered with the nearest ones."""
         if args[0] not in NOUNS:
             near = get_close_matches(args[0], NOUNS)

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
+from authserver.hasher import MAX_PASSWORD
 from authserver.operations.errors import OperationError
 
 MAX_USERNAME: Final = 150
 MIN_PASSWORD: Final = 8
-MAX_PASSWORD: Final = 1024
 _FORBIDDEN_CATEGORIES: Final = ("C", "Z")  # controls, formats, private use; every kind of blank
 
 
@@ -33,7 +33,7 @@ def parse_username(text: str, *, email: str | None) -> str:
             field="username",
             fix="Leave out the @, or give the same address as --email.",
         )
-    if _is_uuid(username):
+    if is_uuid(username):
         raise OperationError("A username must not look like an id.", field="username")
     return username
 
@@ -54,7 +54,8 @@ def check_password(password: str) -> None:
         raise OperationError(f"A password has at most {MAX_PASSWORD} characters.", field="password")
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Tell whether a text can be an id, in any of the spellings that are read as one."""
     try:
         UUID(text)
     except ValueError:

@@ -15,7 +15,7 @@ from uuid import UUID
 from authserver.ids import uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
-from authserver.operations.user_rules import check_password, parse_email, parse_username
+from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
 from authserver.store import audit, grants, sessions, users
 from authserver.store.engine import ConflictError
 
@@ -94,7 +94,7 @@ async def find_all(
 ) -> Sequence[User]:
     """Return accounts in the order of their ids; ``search`` is a part of a username, a name or an address."""
     async with operator.engine.read() as tx:
-        return await users.list_all(tx, search=search, after=UUID(after) if after else None, limit=limit)
+        return await users.list_all(tx, search=search, after=_parse_id(after) if after else None, limit=limit)
 
 
 async def update(operator: Operator, who: str, changes: UserChanges) -> User:
@@ -155,14 +155,17 @@ async def delete(operator: Operator, who: str) -> Cut:
 
 
 async def load(tx: Tx, who: str) -> User:
-    """Return the account with this id, username or e-mail address, deleted ones by their id only."""
-    try:
-        user = await users.get(tx, UUID(who))
-    except ValueError:
-        user = await users.find_by_login(tx, who)
-    if user is None:
+    """Return the account with this id, username or e-mail address; a deleted one is not there any more."""
+    user = await users.get(tx, UUID(who)) if is_uuid(who) else await users.find_by_login(tx, who)
+    if user is None or user.deleted_at is not None:
         raise OperationError(f"There is no user {who!r}.", problem=Problem.NOT_FOUND, fix="See: authserver users list")
     return user
+
+
+def _parse_id(text: str) -> UUID:
+    if not is_uuid(text):
+        raise OperationError(f"{text!r} is not an id.", field="after")
+    return UUID(text)
 
 
 async def _cut(tx: Tx, operator: Operator, user: User, reason: str) -> Cut:

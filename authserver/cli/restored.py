@@ -1,0 +1,56 @@
+"""``authserver restored``: after the database came out of a backup."""
+
+from typing import Annotated
+
+import typer
+
+from authserver.cli.command import command, make_single
+from authserver.cli.desk import open_desk
+from authserver.cli.options import DryRun, Yes
+from authserver.cli.terminal import Terminal
+from authserver.operations.restore import accept_backup
+from authserver.sealing.epoch import EpochFile
+
+app = make_single()
+
+
+@command(
+    app,
+    "restored",
+    examples="""
+    authserver restored --dry-run
+    authserver restored --yes
+    authserver restored --keep --yes
+    """,
+)
+async def restored(
+    terminal: Terminal,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave sessions and grants as the backup has them.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Say that the database came out of a backup. Only then is it served again.
+
+    A backup has forgotten which codes and tokens were used since, and who was signed out. So everybody has to sign in
+    again, unless you know that nothing was lost (--keep).
+    """
+    async with open_desk(terminal) as desk:
+        epoch_file = EpochFile.beside(desk.settings.sealing_key_file)
+        result = await accept_backup(desk.operator.rehearsing(), epoch_file, keep=keep)
+        effect = (
+            f"{result.sessions} sessions end, {result.grants} grants are revoked, "
+            f"{result.single_use} codes, sign-ins and single-use rows are cleared."
+        )
+        if terminal.may_go_on(effect, yes=yes, dry_run=dry_run):
+            result = await accept_backup(desk.operator, epoch_file, keep=keep)
+            warning = epoch_file.raise_to(result.epoch)
+            terminal.say(f"Warning: {warning}" if warning else "Next: authserver serve")
+        terminal.show(
+            {
+                "epoch": result.epoch,
+                "sessions_ended": result.sessions,
+                "grants_revoked": result.grants,
+                "single_use_cleared": result.single_use,
+            }
+        )

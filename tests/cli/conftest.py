@@ -1,0 +1,99 @@
+"""A command line at a fresh installation, and what it printed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authserver.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def problem(self) -> Any:
+        return json.loads(self.err)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, without a setting of this machine."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
+        monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run commands in this process, in an empty folder; stdin is what is given, and never a terminal."""
+
+    def run_command(*arguments: str, stdin: str = "") -> Ran:
+        read, write = os.pipe()
+        os.write(write, stdin.encode())
+        os.close(write)
+        capfd.readouterr()
+        with os.fdopen(read) as given, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", given)
+            code = main(list(arguments))
+        out, err = capfd.readouterr()
+        return Ran(code, out, err)
+
+    return run_command
+
+
+@pytest.fixture
+def installed(run: Run, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run commands at a new installation."""
+    monkeypatch.setenv("AUTHSERVER_ISSUER", "https://id.example.org")
+    monkeypatch.setenv("AUTHSERVER_DATABASE_URL", sqlite_url)
+    assert run("init").code == 0
+    return run
+
+
+@pytest.fixture
+def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start commands as processes; whatever still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "authserver", *arguments],
+            cwd=here,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start_command
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
