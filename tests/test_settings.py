@@ -117,8 +117,8 @@ def test_every_wrong_setting_is_named_at_once_with_value_origin_and_what_is_allo
         "authserver_drain_seconds: unknown; did you mean AUTHSERVER_DRAIN_SECONDS?",
         "authserver.toml: log_levell: unknown; did you mean log_level?",
         (
-            "AUTHSERVER_ISSUER: is not set; allowed: an https:// URL, or http:// on loopback; lower-case host, no path, "
-            "no slash at the end, no query or fragment"
+            "AUTHSERVER_ISSUER: is not set; allowed: an https:// URL, or http:// on loopback; lower-case host, "
+            "no path, no slash at the end, no query or fragment"
         ),
         "AUTHSERVER_MAX_STALE: True (authserver.toml) is refused; allowed: whole seconds, 1 to 300",
         "AUTHSERVER_TRUSTED_PROXIES: '10.0.0.0/8,proxy' (environment) is refused; allowed: networks, comma-separated",
