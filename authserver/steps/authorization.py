@@ -95,7 +95,7 @@ def respond(call: Call, client: Client, response: AuthorizationResponse, **log: 
             title="Continue",
             transaction=True,
             action=response.redirect_uri,
-            fields=dict(response.parameters),
+            parameters=response.parameters,
             client_name=client.client_name,
         )
         return replace(page, log=log)
