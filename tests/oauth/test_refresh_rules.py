@@ -262,6 +262,11 @@ def test_within_grace_everybody_gets_the_same_successor(t, terms, late):
     assert allowed.alarm is None
 
 
+def test_grace_holds_after_the_very_first_rotation():
+    allowed = decide(token=presented(0), grant=replace(FRESH, generation=1))
+    assert (allowed.rule, allowed.successor.generation) == (RefreshRule.GRACE, 1)
+
+
 @pytest.mark.parametrize(
     ("age", "stored"),
     [
@@ -285,6 +290,10 @@ def test_the_successor_of_a_rotation_is_the_same_string_when_it_is_computed_agai
     again = decide(grant=rotated, now=NOW + timedelta(seconds=9))
     assert again.rule is RefreshRule.GRACE
     assert again.successor == first.successor
+
+
+def test_the_whole_scope_of_the_grant_may_be_asked_for():
+    assert decide().settle(replace(AUTHORIZATION, scope=GRANT.scope)) == change(6)
 
 
 def test_nothing_is_stored_for_an_authorization_that_goes_beyond_the_grant():
