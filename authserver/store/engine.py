@@ -14,6 +14,7 @@ from authserver.store.types import parse_time
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +32,8 @@ class _Database(Protocol):
 
     @property
     def dialect(self) -> str: ...
+    @property
+    def missing_file(self) -> Path | None: ...
     async def lease(self, *, writing: bool) -> AsyncConnection: ...
     async def run(self, connection: AsyncConnection, work: Coroutine[object, object, T]) -> T: ...
     async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None: ...
@@ -142,6 +145,11 @@ class Engine:
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._database.dialect
+
+    @property
+    def missing_file(self) -> Path | None:
+        """The SQLite file that is not there; None where it is, and on PostgreSQL."""
+        return self._database.missing_file
 
     async def close(self) -> None:
         """Close all connections; no transaction may be open any more."""

@@ -94,6 +94,7 @@ class PostgresqlDatabase:
     """A pool of connections; every lease has a deadline after which its connection is cut."""
 
     dialect: Final = "postgresql"
+    missing_file: Final = None
 
     def __init__(self, database_url: str, *, pool_size: int) -> None:
         """Name the server; nothing is opened before the first statement."""

@@ -118,6 +118,11 @@ class SqliteDatabase:
         self._lock = asyncio.Lock()
         self._writer: AsyncConnection | None = None
 
+    @property
+    def missing_file(self) -> Path | None:
+        """The file, where it is not there."""
+        return None if self._path.exists() else self._path
+
     async def lease(self, *, writing: bool) -> AsyncConnection:
         """Return the writer inside a transaction that holds the file's write lock, or a reader."""
         if not writing:

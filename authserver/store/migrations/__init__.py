@@ -40,6 +40,8 @@ async def check_schema(engine: Engine) -> None:
     A newer one is served where its migrations say that this program may: that is how a fleet is upgraded, and rolled
     back, node by node.
     """
+    if engine.missing_file is not None:
+        raise SchemaError(f"There is no database at {engine.missing_file}. Run: authserver init")
     try:
         async with engine.read() as tx:
             found = (await tx.raw("SELECT version_num FROM alembic_version")).scalar_one()

@@ -1,0 +1,41 @@
+"""An engine on each database, and what most stories begin with."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from authserver.store import clients, sessions, users
+from authserver.store.engine import Engine
+from tests.store.samples import CLIENT, SESSION, USER
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    """Give an engine on an empty database, once on SQLite and once on PostgreSQL."""
+    engine = Engine.open(database_url)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def postgresql(postgresql_url: str) -> AsyncIterator[Engine]:
+    """Give an engine on PostgreSQL, for what SQLite cannot do: two transactions at once."""
+    engine = Engine.open(postgresql_url)
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncIterator[Engine]:
+    """Give an engine on SQLite, for what is special about its one file."""
+    engine = Engine.open(sqlite_url)
+    yield engine
+    await engine.close()
+
+
+async def add_people(engine: Engine) -> None:
+    """Store the client, the user and the session of the samples."""
+    async with engine.begin() as tx:
+        await clients.add(tx, CLIENT)
+        await users.add(tx, USER)
+        await sessions.add(tx, SESSION, b"cookie", user_agent="a browser", address="192.0.2.1")

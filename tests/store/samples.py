@@ -1,0 +1,145 @@
+"""One good value of each kind; each test changes one thing of it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from authserver.oauth.values import (
+    AuthMethod,
+    AuthorizationCode,
+    Client,
+    ClientSecret,
+    ClientType,
+    Grant,
+    Lifetimes,
+    LogoutScope,
+    RefreshMode,
+    RefreshPolicy,
+    Resource,
+    Session,
+    Transaction,
+    User,
+)
+from authserver.sealing.records import SigningKey
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)
+FUTURE = datetime(2126, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)  # whatever the database's clock says
+PAST = datetime(2001, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)
+USER_ID = UUID("01a1fd00-0000-7000-8000-000000000001")
+SESSION_ID = UUID("01a1fd00-0000-7000-8000-000000000002")
+GRANT_ID = UUID("01a1fd00-0000-7000-8000-000000000003")
+TRANSACTION_ID = UUID("01a1fd00-0000-7000-8000-000000000004")
+
+CLIENT = Client(
+    client_id="notes-web",
+    client_name="Notes ✎",
+    type=ClientType.SPA,
+    application_type="web",
+    redirect_uris=("https://notes.example/cb", "https://notes.example/cb2"),
+    post_logout_redirect_uris=("https://notes.example/",),
+    token_endpoint_auth_method=AuthMethod.NONE,
+    token_endpoint_auth_signing_alg="ES256",
+    grant_types=frozenset({"authorization_code", "refresh_token"}),
+    response_types=frozenset({"code"}),
+    scope=frozenset({"openid", "notes:read"}),
+    secrets=(ClientSecret(secret_hash=b"1" * 32, created_at=NOW, expires_at=FUTURE),),
+    jwks={"keys": [{"kty": "EC"}]},
+    jwks_uri="https://notes.example/jwks",
+    id_token_signed_response_alg="RS256",
+    default_max_age=timedelta(seconds=3600),
+    require_auth_time=True,
+    client_uri="https://notes.example/",
+    contacts=("Ann <ann@notes.example>",),
+    software_id="notes",
+    software_version="1.0",
+    profile="oidc",
+    lifetimes=Lifetimes(access_token=timedelta(seconds=60), refresh_token_absolute=timedelta(days=400)),
+    refresh_token_mode=RefreshMode.KEEP,
+    refresh_token_policy=RefreshPolicy.STRICT,
+    logout_scope=LogoutScope.SESSION,
+    first_party=True,
+    introspects=("https://api.example/",),
+    self_registered=True,
+    registration_token_hash=b"r" * 32,
+    created_at=NOW,
+    updated_at=NOW,
+)
+RESOURCE = Resource(
+    identifier="https://api.example/",
+    name="Notes API",
+    scope=frozenset({"notes:read", "notes:write"}),
+    verified_scope=frozenset({"notes:write"}),
+    access_token_lifetime=timedelta(seconds=120),
+)
+USER = User(
+    id=USER_ID,
+    username="Ann",
+    email="Ann@Example.org",
+    email_verified=True,
+    password_hash="$argon2id$",
+    name="Ann Onymous",
+    created_at=NOW,
+    updated_at=NOW,
+)
+SESSION = Session(
+    id=SESSION_ID,
+    user_id=USER_ID,
+    auth_time=NOW,
+    acr="aal1",
+    amr=("pwd",),
+    created_at=NOW,
+    last_seen_at=NOW,
+    expires_at=FUTURE,
+)
+CODE = AuthorizationCode(
+    code_hash=b"c" * 32,
+    client_id=CLIENT.client_id,
+    grant_id=GRANT_ID,
+    user_id=USER_ID,
+    session_id=SESSION_ID,
+    redirect_uri="https://notes.example/cb",
+    redirect_uri_given=True,
+    scope=frozenset({"openid", "notes:read"}),
+    resources=("https://api.example/",),
+    code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    nonce="n-0S6_WzA2Mj",
+    auth_time=NOW,
+    acr="aal1",
+    amr=("pwd", "otp"),
+    created_at=NOW,
+    expires_at=FUTURE,
+)
+GRANT = Grant(
+    id=GRANT_ID,
+    client_id=CLIENT.client_id,
+    user_id=USER_ID,
+    session_id=SESSION_ID,
+    scope=frozenset({"openid", "notes:read"}),
+    resources=("https://api.example/",),
+    acr="aal1",
+    amr=("pwd",),
+    auth_time=NOW,
+    secret_hash=b"s" * 32,
+    generation=0,
+    rotated_at=NOW,
+    expires_at=FUTURE,
+    created_at=NOW,
+    bound_key="jkt:0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+    status_index=7,
+)
+TRANSACTION = Transaction(
+    id=TRANSACTION_ID,
+    browser_hash=b"b" * 32,
+    client_id=CLIENT.client_id,
+    parameters="response_type=code&client_id=notes-web",
+    created_at=NOW,
+    expires_at=FUTURE,
+)
+KEY = SigningKey(
+    kid="thumbprint",
+    alg="ES256",
+    generation=1,
+    public_jwk={"kty": "EC", "kid": "thumbprint", "alg": "ES256", "use": "sig"},
+    sealed_private=b"sealed",
+    publish_at=PAST,
+    sign_from=NOW,
+)
