@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from html import escape
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -16,7 +15,7 @@ from tests.server import NATIVE, OTHER_USER, SERVICE, SPA, answer_of
 CALLBACK = WEB.redirect_uris[0]
 EVIL = "https://evil.example/cb"
 LEGACY = replace(WEB, client_id="legacy-client", require_pkce=False)
-MARKUP = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'`{{7*7}}"
+MARKUP = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'`{{1234*4321}}"
 
 MUTATED = (
     "https://app.example/Callback",
@@ -313,7 +312,7 @@ async def test_what_strangers_write_is_never_markup(server):
         assert MARKUP not in page.text
         assert "<script>alert" not in page.text
         assert "<img src=x" not in page.text
-        assert "49" not in page.text.replace(escape(MARKUP), "") or "{{7*7}}" in page.text
+        assert str(1234 * 4321) not in page.text
     answer = answer_of(await browser.get(url(client, scope=MARKUP)))
     assert set(answer["error_description"]) <= {chr(code) for code in range(0x20, 0x7F)} - set('"\\')
 

@@ -104,20 +104,17 @@ async def test_with_strict_one_of_many_parallel_refreshes_succeeds(server):
     assert (await server.rows("SELECT revoked_at FROM grants"))[0].revoked_at is not None
 
 
-@pytest.mark.attack(40)
-async def test_two_nodes_give_the_same_successor(start_node):
-    one, two = await start_node(), await start_node()
-    token = (await one.code_flow())["refresh_token"]
+@pytest.mark.attack(23, 40)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_two_nodes_give_the_same_successor(start_server):
+    one, two = await start_server(), await start_server()
+    code = await one.get_code()
+    redeemed = await asyncio.gather(*(node.redeem(code) for node in (one, two) * 5))
+    assert sorted(answer.status_code for answer in redeemed) == [200] + [400] * 9
+    token = (await two.code_flow())["refresh_token"]
     answers = await asyncio.gather(*(node.refresh(token) for node in (one, two) * 10))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
-
-
-@pytest.fixture
-def start_node(postgresql_url, request):
-    """Give `await start_node()`: one more server on the one PostgreSQL."""
-    request.getfixturevalue("monkeypatch")
-    return request.getfixturevalue("start_server")
 
 
 @pytest.mark.attack(41)

@@ -69,7 +69,7 @@ async def test_the_redirect_uri_may_be_left_out_where_a_challenge_stands_for_it(
     await server.services.directory.refresh()
     code = await server.get_code(legacy, code_challenge="", code_challenge_method="")
     response = await server.redeem(code, legacy, redirect_uri="", code_verifier="")
-    assert (response.json()["error"], server.refusal) == ("invalid_grant", "redirect_uri_differs")
+    assert (response.json()["error"], server.refusal) == ("invalid_grant", "redirect_uri_missing")
 
 
 @pytest.mark.attack(26)

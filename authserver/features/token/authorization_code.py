@@ -54,7 +54,7 @@ class PreparedCode:
         code = await self._claim(call, tx, client)
         user = await _lock_what_it_rests_on(tx, client, code)
         target = choose_within_grant(
-            granted_scope=code.scope,
+            granted_scope=code.scope & client.scope,
             granted_resources=code.resources,
             scope=None,
             asked=self.resources,

@@ -92,7 +92,7 @@ def _authorize(
     user = get_user(user)
     may_issue(client, user, None)
     target = choose_within_grant(
-        granted_scope=grant.scope,
+        granted_scope=grant.scope & client.scope,  # what the client may no longer ask for, it no longer gets
         granted_resources=grant.resources,
         scope=prepared.scope,
         asked=prepared.resources,
