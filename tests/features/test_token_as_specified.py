@@ -98,9 +98,9 @@ BAD_CREDENTIALS = {
 @pytest.mark.attack(37, 49, 51)
 async def test_a_confidential_client_must_authenticate(server):
     for grant_type in ("authorization_code", "refresh_token", "client_credentials"):
-        for what, (authorization, form) in BAD_CREDENTIALS.items():
+        for what, (authorization, credentials) in BAD_CREDENTIALS.items():
             headers = {"authorization": authorization} if authorization else {}
-            form = {**form, "grant_type": grant_type, "code": "x", "refresh_token": "x"}
+            form = {**credentials, "grant_type": grant_type, "code": "x", "refresh_token": "x"}
             response = await server.post("/token", form, **headers)
             assert (response.status_code, response.json()["error"]) == (401, "invalid_client"), what
             assert response.headers["www-authenticate"].startswith("Basic ")

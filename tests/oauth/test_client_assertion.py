@@ -50,6 +50,7 @@ def test_good_claims_give_a_single_use_until_nobody_would_accept_them():
         pytest.param({"iat": ..., "exp": SECONDS + 360}, id="no iat, and as long as the skew allows"),
         pytest.param({"iat": SECONDS - 359, "exp": SECONDS - 59}, id="expired within the skew"),
         pytest.param({"exp": SECONDS + 299.5}, id="a fraction of a second"),
+        pytest.param({"jti": "x"}, id="the shortest jti"),
         pytest.param({"jti": "x" * 256}, id="the longest jti"),
     ],
 )
