@@ -113,11 +113,12 @@ class Issuer:
             ) from error
         if "userinfo" not in token:
             raise IssuerError("The issuer did not say who you are", "It sent no ID token.", status=502)
+        user = await self._ask_who(metadata, token["access_token"], dict(token["userinfo"]))
         session = session_of(request)
         session.clear()
         session.renew_id()
         _remember(session, token)
-        session["user"] = dict(token["userinfo"])
+        session["user"] = user
 
     async def renew(self, session: Session, *, even_if_valid: bool) -> None:
         """Replace the session's tokens by new ones, if they have expired or ``even_if_valid``.
@@ -170,6 +171,23 @@ class Issuer:
             raise IssuerError("This app is set up wrongly", "Its issuer calls itself by another name.", status=502)
         return metadata
 
+    async def _ask_who(self, metadata: dict[str, Any], access_token: str, user: dict[str, Any]) -> dict[str, Any]:
+        """Add what UserInfo says to the ID token's claims: with a code flow name and e-mail stand there only.
+
+        An answer about another ``sub`` must not be used (OIDC Core §5.3.2); without an answer the claims must do.
+        """
+        if "userinfo_endpoint" not in metadata:
+            return user
+        headers = {"Authorization": f"Bearer {access_token}"}
+        try:
+            response = await self._client.get(metadata["userinfo_endpoint"], withhold_token=True, headers=headers)
+            claims: dict[str, Any] = response.raise_for_status().json()
+        except (httpx2.HTTPError, ValueError):
+            return user
+        if claims.get("sub") != user["sub"]:
+            raise _about_someone_else()
+        return user | claims
+
     async def _fetch_successor(self, refresh_token: str, user: dict[str, Any]) -> dict[str, Any]:
         await self._metadata()
         try:
@@ -187,7 +205,7 @@ class Issuer:
                 "The issuer's answer could not be checked", "Please sign in again.", status=502
             ) from error
         if claims is not None and claims["sub"] != user["sub"]:
-            raise IssuerError("The issuer's answer is about someone else", "Please sign in again.", status=502)
+            raise _about_someone_else()
         return token
 
     async def _revoke(self, endpoint: str, refresh_token: str) -> None:
@@ -220,3 +238,7 @@ def _refusal(error: OAuthError) -> IssuerError:
 
 def _silence() -> IssuerError:
     return IssuerError("The issuer does not answer", "Please try again in a moment; nothing was lost.", status=503)
+
+
+def _about_someone_else() -> IssuerError:
+    return IssuerError("The issuer's answer is about someone else", "Please sign in again.", status=502)

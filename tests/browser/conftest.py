@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -67,12 +68,13 @@ class Visitor:
         self.page.screenshot(path=IMAGES / f"{what}-{self.name}.png", full_page=True, animations="disabled")
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def choose_ports():
+    """Return three free ports: those of the manual where nobody has them, since they are read on the pictures."""
+    for wanted in ((9000, 9001, 9002), (0, 0, 0)):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            sockets = [stack.enter_context(socket.create_server(("127.0.0.1", port))) for port in wanted]
+            return [each.getsockname()[1] for each in sockets]
+    pytest.fail("no free ports")
 
 
 def wait_for(address, process, seconds=30):
@@ -91,7 +93,7 @@ def wait_for(address, process, seconds=30):
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    ports = free_ports(3)
+    ports = choose_ports()
     issuer, api, app = (f"http://localhost:{port}" for port in ports)
     options = [f"--{name}={port}" for name, port in zip(("port", "api-port", "web-port"), ports, strict=True)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")} | {

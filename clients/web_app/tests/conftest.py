@@ -34,7 +34,8 @@ BASE = "http://localhost:9002"
 class FakeIssuer:
     """An issuer with strict rotation: a refresh token that comes twice ends everything.
 
-    ``claims`` are put into every ID token, ``key`` signs them, ``lifetime`` is that of access tokens;
+    ``claims`` are put into every ID token, ``key`` signs them, ``about`` is what UserInfo says (empty: an error),
+    ``lifetime`` is that of access tokens;
     ``refuse_refresh`` is the error of the next refreshes, ``silent`` makes every endpoint answer 503.
     """
 
@@ -43,6 +44,7 @@ class FakeIssuer:
         self.url = ""
         self.claims: dict[str, object] = {}
         self.sent_nonce: dict[str, str] = {}
+        self.about: dict[str, object] = {"sub": "ann", "name": "Ann <Example>"}
         self.lifetime = 300
         self.refuse_refresh: str | None = None
         self.silent = False
@@ -58,6 +60,7 @@ class FakeIssuer:
                 Route("/jwks", self.jwks),
                 Route("/token", self.token, methods=["POST"]),
                 Route("/revoke", self.revoke, methods=["POST"]),
+                Route("/userinfo", self.userinfo),
                 Route("/experiment", self.api),
             ]
         )
@@ -72,6 +75,7 @@ class FakeIssuer:
                 "token_endpoint": f"{self.url}/token",
                 "revocation_endpoint": f"{self.url}/revoke",
                 "end_session_endpoint": f"{self.url}/end_session",
+                "userinfo_endpoint": f"{self.url}/userinfo",
                 "jwks_uri": f"{self.url}/jwks",
                 "id_token_signing_alg_values_supported": ["ES256"],
                 "authorization_response_iss_parameter_supported": True,
@@ -106,6 +110,9 @@ class FakeIssuer:
     async def revoke(self, request):
         self.revoked.append(dict(parse_qsl((await request.body()).decode()))["token"])
         return Response()
+
+    async def userinfo(self, _):
+        return JSONResponse(self.about) if self.about else Response(status_code=401)
 
     async def api(self, request):
         self.api_tokens.append(request.headers["authorization"].removeprefix("Bearer "))

@@ -68,6 +68,24 @@ async def test_home_shows_both_tokens_decoded_with_their_age(signed_in):
     assert re.search(r"expires in <span data-until=\"\d+\">(300|29\d)</span> s", page.text)
 
 
+async def test_the_name_comes_from_userinfo_and_without_it_the_subject_must_do(signed_in, issuer):
+    assert "Hello, Ann &lt;Example&gt;" in (await signed_in.get("/")).text
+    await press(signed_in, "/logout")
+    issuer.about = {}
+    sent = await signed_in.get("/")
+    await signed_in.get(issuer.answer(sent.headers["location"]))
+    assert "Hello, ann" in (await signed_in.get("/")).text
+
+
+async def test_userinfo_about_someone_else_signs_nobody_in(browser, issuer):
+    issuer.about = {"sub": "mallory", "name": "Mallory"}
+    sent = await browser.get("/")
+    page = await browser.get(issuer.answer(sent.headers["location"]))
+    assert page.status_code == 502
+    assert "someone else" in page.text
+    assert (await browser.get("/")).status_code == 302
+
+
 async def test_the_browser_gets_a_random_id_and_no_token(browser, issuer):
     sent = await browser.get("/")
     back = await browser.get(issuer.answer(sent.headers["location"]))
