@@ -12,9 +12,7 @@ from tests.flows.fleet import Fleet, running_fleet
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "postgresql-two-processes"])
-def fleet(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[Fleet]:
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Fleet]:
     """Give a served issuer with the API https://notes.example and the user ann; journeys make their own clients."""
     folder = tmp_path_factory.mktemp("fleet")
     processes = 2 if "two" in request.param else 1
