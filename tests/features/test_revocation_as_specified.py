@@ -60,7 +60,8 @@ async def test_a_confidential_client_must_authenticate(server):
     tokens = await server.code_flow()
     response = await server.post("/revoke", {"token": tokens["refresh_token"], "client_id": WEB.client_id})
     assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
-    assert (await server.post("/revoke", {"token": tokens["refresh_token"]})).status_code == 401
+    response = await server.post("/revoke", {"token": tokens["refresh_token"]})
+    assert (response.status_code, server.refusal) == (400, "client_not_identified")
     assert await is_active(server, tokens["access_token"])
 
 
