@@ -131,7 +131,9 @@ def test_a_header_with_anything_of_its_own_is_refused(member):
 
 @pytest.mark.attack(60)
 @pytest.mark.parametrize(
-    "kid", ["../../dev/null", "' or 1=1 --", "", "\x00", KEY.kid + " ", KEY.kid[:-1], KEY.kid.swapcase()]
+    "kid",
+    ["../../dev/null", "' or 1=1 --", "", "\x00", KEY.kid + " ", KEY.kid[:-1], KEY.kid.swapcase()],
+    ids=["a path", "SQL", "empty", "NUL", "a blank more", "a letter less", "other case"],
 )
 def test_a_key_id_is_looked_up_and_nothing_else(kid):
     assert fault_of(forge(HEADER | {"kid": kid})) is Fault.KEY_UNKNOWN
