@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from authserver.phases import transaction_open
 from authserver.store.failures import ConflictError, UnsupportedDatabaseError, is_lost, translated
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["AlreadyServedError", "ConflictError", "Engine", "ServingLock", "Tx", "UnsupportedDatabaseError"]
 
 T = TypeVar("T")
-Parameters = "Mapping[str, object] | Sequence[Mapping[str, object]]"
 
-NOW = {"sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgresql": "SELECT clock_timestamp()"}
+DEAD_WITHIN: Final = 1.0  # seconds: a connection that died in the pool fails at once; a silent server does not
+NOW: Final = {"sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgresql": "SELECT clock_timestamp()"}
 
 
 class _Database(Protocol):
@@ -95,14 +96,14 @@ class Tx:
         if self._failed:
             raise RuntimeError("a transaction went on after an error of the database")
         with translated():
-            is_first = self._connection is None
+            is_first, began = self._connection is None, monotonic()
             if self._connection is None:
                 self._connection = await self._database.lease(writing=self._writing)
             try:
                 return await self._database.run(self._connection, work(self._connection))
             except BaseException as error:
                 self._database.make_room(error)
-                if not (is_first and is_lost(error)):
+                if not (is_first and is_lost(error) and monotonic() - began < DEAD_WITHIN):
                     self._failed = True
                     raise
             return await self._begin_again(work)

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 3
+POOL_SECONDS: Final = 2.0  # with a connection to be made after it, still within the deadline
 OLDEST_VERSION: Final = 140_000
 
 # One round trip for each new connection, not the `options` parameter, which poolers between us refuse. remote_apply
@@ -72,7 +73,7 @@ def libpq_parameters(database_url: str) -> dict[str, str]:
 
 async def connect(parameters: dict[str, str]) -> Connection:
     """Return a connection with our limits set; raise UnsupportedDatabaseError where the server is too old."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(CONNECT_SECONDS):
         connection = await Connection.connect(**parameters, autocommit=True)  # type: ignore[arg-type]  # all are texts
         try:
             row = await (await connection.execute(_PREPARE)).fetchone()
@@ -91,7 +92,7 @@ def _check_version(version: object) -> None:
 
 
 class PostgresqlDatabase:
-    """A pool of connections; every lease has a deadline after which its connection is cut."""
+    """A pool of connections; a lease has five seconds, the wait for it included; then it is cut."""
 
     dialect: Final = "postgresql"
     missing_file: Final = None
@@ -104,7 +105,7 @@ class PostgresqlDatabase:
             async_creator=lambda: connect(parameters),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=DEADLINE_SECONDS,
+            pool_timeout=POOL_SECONDS,
             hide_parameters=True,
         )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -112,9 +113,10 @@ class PostgresqlDatabase:
 
     async def lease(self, *, writing: bool) -> AsyncConnection:
         """Return a connection whose first statement begins a transaction, or one that commits each statement."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + DEADLINE_SECONDS
         connection = await (self._engine if writing else self._reader).connect()
-        deadline = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, _cut, _driver_connection(connection))
-        self._deadlines[connection] = deadline
+        self._deadlines[connection] = loop.call_at(deadline, _cut, _driver_connection(connection))
         return connection
 
     async def run(self, connection: AsyncConnection, work: Coroutine[object, object, T]) -> T:  # noqa: ARG002

@@ -14,6 +14,7 @@ import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from authserver.phases import UnavailableError
 from authserver.store.failures import UnsupportedDatabaseError, is_disk_full
 from authserver.store.uninterrupted import uninterrupted
 
@@ -195,7 +196,9 @@ class SqliteDatabase:
             ballast_of(self._path).unlink(missing_ok=True)
 
     async def _connect(self) -> aiosqlite.Connection:
-        # mode=rw: a path that was misspelt is an error, not a new and empty database
+        # A path that was misspelt is an error, not a new and empty database; mode=rw, should it go right now.
+        if not self._path.exists():
+            raise UnavailableError(f"{self._path} is not there")
         connection = aiosqlite.connect(
             f"file:{quote(str(self._path))}?mode=rw", uri=True, isolation_level=None, timeout=BUSY_SECONDS
         )

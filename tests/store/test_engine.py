@@ -1,6 +1,7 @@
 """Engine and Tx: one short transaction, whole or not at all, and nothing slow inside (DESIGN §3 and §4)."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -22,7 +23,6 @@ async def test_a_transaction_commits_at_the_end_of_its_block(engine):
         assert await resources.get(tx, RESOURCE.identifier) == RESOURCE
 
 
-@pytest.mark.fault("B28")
 async def test_a_bug_rolls_everything_back(engine):
     with pytest.raises(ZeroDivisionError):
         async with engine.begin() as tx:
@@ -136,9 +136,8 @@ async def test_a_transaction_cancelled_anywhere_leaves_the_database_free(engine,
     for _ in range(turns):
         await asyncio.sleep(0.0005)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError):  # late turns find the task at its end
         await task
-        raise asyncio.CancelledError  # it was through already
     await assert_claimable(engine)
 
 

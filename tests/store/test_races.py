@@ -59,7 +59,7 @@ async def in_transaction(engine: Engine, statement, *arguments, **named):
         return await statement(tx, *arguments, **named)
 
 
-@pytest.mark.attack(33)
+@pytest.mark.attack(23)
 async def test_the_second_of_two_overlapping_claims_is_not_the_first_use(engine):
     await in_transaction(engine, codes.add, CODE)
     async with engine.begin() as tx:
@@ -68,6 +68,7 @@ async def test_the_second_of_two_overlapping_claims_is_not_the_first_use(engine)
     assert [first.uses, (await second).uses] == [1, 2]
 
 
+@pytest.mark.attack(24)
 async def test_another_clients_claim_leaves_a_code_untouched(engine):
     await in_transaction(engine, codes.add, CODE)
     assert await in_transaction(engine, codes.claim, CODE.code_hash, "another") is None

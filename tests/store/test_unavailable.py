@@ -1,0 +1,203 @@
+"""A database that is away, slow or stuck: an answer within five seconds, and recovery without a restart."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from authserver.phases import UnavailableError
+from authserver.store import grants, replays
+from authserver.store.engine import Engine
+from authserver.store.postgresql import DEADLINE_SECONDS, libpq_parameters
+from tests.faults.proxy import Proxy, proxy_to
+from tests.store.samples import FUTURE, GRANT, GRANT_ID
+
+PATIENCE = DEADLINE_SECONDS + 1  # a second for a busy machine
+
+
+@pytest.fixture
+async def proxy(postgresql_url) -> AsyncIterator[Proxy]:
+    parts = conninfo.conninfo_to_dict(postgresql_url)
+    async with proxy_to(str(parts["host"]), int(str(parts.get("port", 5432)))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def far(postgresql_url, proxy) -> AsyncIterator[Engine]:
+    """Give an engine on PostgreSQL behind the proxy."""
+    url = conninfo.make_conninfo(postgresql_url, host="127.0.0.1", port=proxy.port)
+    parts = conninfo.conninfo_to_dict(url)
+    engine = Engine.open(
+        f"postgresql://{parts['user']}:{parts.get('password', '')}@127.0.0.1:{proxy.port}/{parts['dbname']}",
+        pool_size=2,
+    )
+    yield engine
+    proxy.thaw()
+    await engine.close()
+
+
+async def claim(engine: Engine, key: bytes) -> bool:
+    async with engine.begin() as tx:
+        return await replays.claim(tx, key, FUTURE)
+
+
+async def assert_unavailable(engine: Engine, key: bytes = b"lost") -> None:
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        await claim(engine, key)
+    assert time.monotonic() - began < PATIENCE
+
+
+@pytest.mark.fault("B5")
+async def test_a_server_that_was_killed_is_unavailable_and_comes_back_by_itself(far, proxy):
+    assert await claim(far, b"before")
+    await proxy.cut()
+    for _ in range(4):  # more often than the pool has connections
+        await assert_unavailable(far)
+    await proxy.open()
+    assert await claim(far, b"after")
+    assert not await claim(far, b"before"), "what was acknowledged is there"
+
+
+@pytest.mark.fault("B5")
+async def test_a_restart_between_two_transactions_is_not_even_noticed(far, proxy):
+    assert await claim(far, b"before")
+    proxy.drop()
+    await asyncio.sleep(0.05)
+    assert await claim(far, b"after")
+    async with far.read() as tx:
+        assert await tx.now()
+
+
+@pytest.mark.fault("B5")
+async def test_a_connection_that_breaks_in_the_middle_loses_the_whole_transaction(far, proxy):
+    with pytest.raises(UnavailableError):
+        async with far.begin() as tx:
+            await replays.claim(tx, b"one", FUTURE)
+            proxy.drop()
+            await asyncio.sleep(0.05)
+            await replays.claim(tx, b"two", FUTURE)
+    assert await claim(far, b"one")
+
+
+@pytest.mark.fault("B6")
+async def test_a_server_that_says_nothing_is_given_up_after_the_deadline(far, proxy):
+    assert await claim(far, b"before")
+    proxy.freeze()
+    await assert_unavailable(far)
+    proxy.thaw()
+    assert await claim(far, b"after")
+
+
+@pytest.mark.fault("B6")
+async def test_a_commit_without_an_answer_is_given_up_after_the_deadline(far, proxy):
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        async with far.begin() as tx:
+            await replays.claim(tx, b"unknown", FUTURE)
+            proxy.freeze()
+    assert time.monotonic() - began < PATIENCE
+    proxy.thaw()
+    await claim(far, b"unknown")  # whether it was committed is unknown; that it answers is not
+
+
+@pytest.mark.fault("B8")
+async def test_one_locked_grant_is_unavailable_after_two_seconds_and_nothing_else_is(postgresql, postgresql_url):
+    async with postgresql.begin() as tx:
+        await grants.add(tx, GRANT)
+    with psycopg.connect(postgresql_url) as stranger:
+        stranger.execute("SELECT FROM grants WHERE id = %s FOR UPDATE", [GRANT_ID])
+        began = time.monotonic()
+        waiting = asyncio.create_task(lock_grant(postgresql))
+        assert await claim(postgresql, b"another")
+        assert time.monotonic() - began < 1
+        with pytest.raises(UnavailableError):
+            await waiting
+        assert 1.5 < time.monotonic() - began < 4
+    await lock_grant(postgresql)
+
+
+async def lock_grant(engine: Engine) -> None:
+    async with engine.begin() as tx:
+        await grants.lock(tx, GRANT_ID)
+
+
+async def test_a_pool_that_is_used_up_is_unavailable(far):
+    async with far.begin() as one, far.begin() as two:
+        await one.now()
+        await two.now()
+        await assert_unavailable(far)
+    assert await claim(far, b"after")
+
+
+async def test_the_limits_hold_on_every_connection(postgresql):
+    names = (
+        "lock_timeout",
+        "statement_timeout",
+        "idle_in_transaction_session_timeout",
+        "synchronous_commit",
+        "TimeZone",
+    )
+    async with postgresql.read() as tx:
+        found = [(await tx.raw(f"SHOW {name}")).scalar_one() for name in names]
+    assert found == ["2s", "5s", "10s", "on", "UTC"]
+
+
+@pytest.mark.fault("B4")
+async def test_a_commit_that_the_standby_may_not_have_is_no_commit(postgresql, postgresql_url):
+    """PostgreSQL says so by a WARNING only; a deferred trigger raises one during the commit, as the server would."""
+    with psycopg.connect(postgresql_url, autocommit=True) as operator:
+        operator.execute(
+            "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE WARNING 'not replicated'; RETURN NULL; END $$"
+        )
+        operator.execute(
+            "CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON replays DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION warn()"
+        )
+        try:
+            with pytest.raises(UnavailableError, match="standby"):
+                await claim(postgresql, b"doubtful")
+        finally:
+            operator.execute("DROP TRIGGER warn ON replays")
+            operator.execute("DROP FUNCTION warn()")
+    assert await claim(postgresql, b"sure")
+
+
+def test_several_hosts_are_asked_for_the_one_that_can_be_written_to():
+    parameters = libpq_parameters("postgresql://user:secret@one:5432,two:5433/name?connect_timeout=9")
+    assert (parameters["host"], parameters["port"]) == ("one,two", "5432,5433")
+    assert (parameters["target_session_attrs"], parameters["connect_timeout"]) == ("read-write", "9")
+
+
+@pytest.mark.fault("B2")
+async def test_the_second_host_is_used_where_the_first_is_gone(postgresql_url, unused_port):
+    parts = conninfo.conninfo_to_dict(postgresql_url)
+    here = f"{parts['host']}:{parts.get('port', 5432)}"
+    engine = Engine.open(
+        f"postgresql://{parts['user']}:{parts.get('password', '')}@127.0.0.1:{unused_port},{here}/{parts['dbname']}"
+    )
+    assert await claim(engine, b"key")
+    await engine.close()
+
+
+@pytest.mark.attack(126)
+async def test_no_error_names_the_values_of_a_statement(engine):
+    with pytest.raises(Exception, match=r"no such table|does not exist") as caught:
+        async with engine.begin() as tx:
+            await tx.raw(
+                "SELECT * FROM not_there WHERE secret = " + ("?" if tx.dialect == "sqlite" else "%s"), ["hunter2"]
+            )
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.fixture
+async def unused_port() -> int:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
