@@ -58,6 +58,7 @@ class Browser:
         if self.cookies:
             sent.setdefault("cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items()))
         response = await self._http.request(method, url, headers=sent, content=content)
+        self._http.cookies.clear()  # the client's own jar: this one is kept here
         for line in response.headers.get_list("set-cookie"):
             self._keep(line)
         return response

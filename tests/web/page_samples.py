@@ -42,6 +42,7 @@ LOGIN = {
 CONSENT = {
     "action": "/authorize/1/consent",
     "csrf": "token",
+    "user": "01890000-0000-7000-8000-000000000001",
     "user_name": "Ann",
     "client_name": "Notes",
     "client_host": "notes.example.org",

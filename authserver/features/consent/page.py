@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.interaction import AskConsent, consents_each_time
-from authserver.oauth.scope import OIDC_SCOPES
+from authserver.oauth.scope import OIDC_SCOPES, join_scope
+from authserver.steps.audit_trail import record
 from authserver.steps.authorization import load_progress, respond_error
 from authserver.steps.browser_session import find_browser_hash, form_token, judge_own_form, open_browser
-from authserver.store import audit, consents, transactions
+from authserver.store import consents, transactions
 from authserver.web.answers import redirect_answer
 from authserver.web.csrf import foreign_form
 from authserver.web.pages import ScopeLine
@@ -38,7 +39,9 @@ async def consent(call: Call, params: Params) -> Answer:
     if origin == "foreign":
         raise foreign_form()
     decision = params.get("decision")
-    if origin == "stale" or decision not in {"allow", "deny", "switch"}:
+    # Another tab may have signed in somebody else, who has not seen this page (SECURITY row 101).
+    was_shown_to = params.get("user") == progress.step.user.sub
+    if origin == "stale" or not was_shown_to or decision not in {"allow", "deny", "switch"}:
         return _page(call, progress, progress.step, status=422)
     if decision == "switch":
         return redirect_answer(f"/login/{progress.transaction.id}?switch=1")
@@ -60,14 +63,13 @@ async def _store(call: Call, progress: Progress, step: AskConsent, *, allowed: b
                 await consents.merge(tx, user_id, client_id, request.scope, request.resources)
         else:
             await transactions.deny(tx, transaction.id)
-        await audit.add(
+        await record(
+            call,
             tx,
-            "consent.given" if allowed else "consent.denied",
+            "consent_given" if allowed else "consent_denied",
             user_id=user_id,
             client_id=client_id,
-            request_id=call.facts.request_id,
-            address=call.facts.address,
-            detail={"scope": " ".join(sorted(request.scope)), "resources": " ".join(request.resources)},
+            detail={"scope": join_scope(request.scope), "resources": " ".join(request.resources)},
         )
 
 
@@ -82,6 +84,7 @@ def _page(call: Call, progress: Progress, step: AskConsent, *, status: int = 200
         transaction=True,
         action=call.facts.path,
         csrf=form_token(call, browser),
+        user=step.user.sub,
         user_name=step.user.name or step.user.username,
         client_name=client.client_name,
         client_host=urlsplit(request.redirect_uri).netloc or urlsplit(request.redirect_uri).scheme,
