@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.sealing.opaque import hash_secret
 from authserver.steps import limiter
+from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
 from authserver.steps.limiter import Try
-from authserver.store import audit, sessions, users
+from authserver.store import sessions, users
 from authserver.web.cookies import DEVICE
 
 if TYPE_CHECKING:
@@ -78,13 +79,12 @@ async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool
         started = await start_session(
             call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
         )
-        await audit.add(
+        await record(
+            call,
             tx,
-            "user.signed_in",
+            "user_signed_in",
             user_id=user.id,
             session_id=started.session.id,
-            request_id=call.facts.request_id,
-            address=call.facts.address,
             detail={"amr": " ".join(AMR_PASSWORD)},
         )
     return started

@@ -54,7 +54,7 @@ async def test_the_button_ends_the_session_and_what_apps_hold_through_it(server)
     assert (await server.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert server.refusal == "grant_revoked"
     assert await server.introspect(tokens["access_token"]) == {"active": False}
-    assert "session.ended" in await server.audit_events()
+    assert "session_ended" in await server.audit_events()
 
 
 async def test_staying_signed_in_changes_nothing(server):

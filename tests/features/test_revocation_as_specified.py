@@ -82,7 +82,7 @@ async def test_giving_back_twice_is_no_error(server):
     tokens = await server.code_flow()
     for _ in range(2):
         assert (await server.call("/revoke", WEB, token=tokens["refresh_token"])).status_code == 200
-    assert (await server.audit_events()).count("grant.revoked") == 1
+    assert (await server.audit_events()).count("grant_revoked") == 1
 
 
 async def test_a_clients_own_access_token_cannot_be_revoked(server):

@@ -19,7 +19,7 @@ from authserver.store.engine import AlreadyServedError, Engine, ServingLock
 from authserver.store.sqlite import BALLAST_BYTES, ballast_of
 from tests.store.samples import FUTURE, RESOURCE
 
-KILLS = 12
+KILLS = 5
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from authserver.oauth.end_session import (
     parse_end_session_request,
 )
 from authserver.steps import browser_session
+from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import find_signed_in, form_token, judge_own_form, open_browser
 from authserver.steps.id_token_hint import verify_hint
-from authserver.store import audit, grants
+from authserver.store import grants
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import SESSION, clear_cookie
 from authserver.web.csrf import foreign_form
@@ -73,13 +74,12 @@ async def _end(call: Call, decision: EndNow) -> Answer:
     if decision.session_id is not None:
         async with call.services.engine.begin() as tx:
             await browser_session.end_session(tx, decision.session_id, await tx.now(), REASON)
-            await audit.add(
+            await record(
+                call,
                 tx,
-                "session.ended",
+                "session_ended",
                 client_id=client_id,
                 session_id=decision.session_id,
-                request_id=call.facts.request_id,
-                address=call.facts.address,
                 detail={"reason": REASON},
             )
     log = {"client": client_id} if client_id is not None else {}

@@ -14,7 +14,7 @@ from authserver.oauth.client_metadata import parse_client_metadata
 from authserver.oauth.errors import ErrorCode, Refusal
 from authserver.oauth.scope import OIDC_SCOPES, join_scope
 from authserver.phases import UnavailableError
-from authserver.store import audit
+from authserver.steps import audit_trail
 from authserver.web.answers import json_answer
 
 if TYPE_CHECKING:
@@ -58,14 +58,8 @@ def read_metadata(document: bytes | Mapping[str, object], policy: RegistrationPo
 
 async def record(call: Call, tx: Tx, event: str, client: Client, **more: str | int) -> None:
     """Write the audit row of what a client did to its own registration."""
-    await audit.add(
-        tx,
-        event,
-        client_id=client.client_id,
-        request_id=call.facts.request_id,
-        address=call.facts.address,
-        detail={"client_name": client.client_name, "scope": join_scope(client.scope), **more},
-    )
+    detail = {"client_name": client.client_name, "scope": join_scope(client.scope), **more}
+    await audit_trail.record(call, tx, event, client_id=client.client_id, detail=detail)
 
 
 async def make_known(call: Call) -> None:

@@ -47,7 +47,7 @@ async def register(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the co
         client, client_secret = fit_secrets(replace(client, created_at=now, updated_at=now), now)
         await clients.add(tx, client)
         vouched_for = "nobody" if initial_token is None else "initial access token"
-        await record(call, tx, "client.registered", client, vouched_for=vouched_for)
+        await record(call, tx, "client_registered", client, vouched_for=vouched_for)
     await make_known(call)
     return respond(call, client, registration_access_token=registration_token, client_secret=client_secret, status=201)
 

@@ -68,7 +68,7 @@ async def _replace(call: Call, client_id: str, token: str) -> Answer:
         )
         updated, client_secret = fit_secrets(updated, now)
         await clients.update(tx, updated)
-        await record(call, tx, "client.updated", updated)
+        await record(call, tx, "client_updated", updated)
     await make_known(call)
     return respond(call, updated, registration_access_token=new_token, client_secret=client_secret)
 
@@ -79,7 +79,7 @@ async def _delete(call: Call, client_id: str, token: str) -> Answer:
         client = await _lock(tx, client_id, token)
         await clients.mark_deleted(tx, client_id, await tx.now())
         revoked = await grants.revoke_of_client(tx, client_id, REASON)
-        await record(call, tx, "client.deleted", client, grants_revoked=revoked)
+        await record(call, tx, "client_deleted", client, grants_revoked=revoked)
     await make_known(call)
     return Answer(status=204, log={"client": client_id})
 

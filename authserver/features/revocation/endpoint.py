@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from authserver.oauth.claims import parse_jti
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.sealing.opaque import is_secret
+from authserver.steps.audit_trail import record_of_grant
 from authserver.steps.client_auth import authenticate_client, claim_proof
 from authserver.steps.own_tokens import read_access_token
-from authserver.store import audit, grants
+from authserver.store import grants
 from authserver.web.answers import NO_STORE, Answer
 
 if TYPE_CHECKING:
@@ -50,19 +51,8 @@ async def _revoke(call: Call, tx: Tx, caller: Caller, grant_id: UUID, secret: by
         return
     if secret is not None and not is_secret(secret, loaded.grant.secret_hash):
         return
-    if not await grants.revoke(tx, grant_id, REASON):
-        return
-    await audit.add(
-        tx,
-        "grant.revoked",
-        client_id=client_id,
-        user_id=loaded.grant.user_id,
-        grant_id=grant_id,
-        session_id=loaded.grant.session_id,
-        request_id=call.facts.request_id,
-        address=call.facts.address,
-        detail={"reason": REASON},
-    )
+    if await grants.revoke(tx, grant_id, REASON):
+        await record_of_grant(call, tx, "grant_revoked", client_id, loaded.grant, REASON)
 
 
 def find_grant_id(call: Call, client_id: str, token: str) -> tuple[UUID | None, bytes | None]:

@@ -13,8 +13,9 @@ from authserver.oauth.resource import Target, choose_within_grant, parse_resourc
 from authserver.oauth.scope import effective_scope
 from authserver.oauth.values import Authorization, Grant
 from authserver.sealing.opaque import hash_secret, new_grant_secret
+from authserver.steps.audit_trail import record_of_grant
 from authserver.steps.lifetimes import access_token_lifetime, refresh_token_absolute_lifetime
-from authserver.store import audit, clients, codes, consents, grants, sessions, users
+from authserver.store import clients, codes, consents, grants, sessions, users
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,10 +75,11 @@ class PreparedCode:
             if error.refusal is Refusal.CODE_REPLAYED and code is not None:
                 # RFC 6749 §4.1.2: deny, and revoke all tokens issued from this code.
                 await grants.revoke(tx, code.grant_id, "code_replayed")
-                await _audit(call, tx, "grant.revoked", client, code, "code_replayed")
+                await record_of_grant(call, tx, "grant_revoked", client.client_id, code, "code_replayed")
             elif code is None and await codes.is_of_another_client(tx, self.code_hash, client.client_id):
-                await _audit(call, tx, "code.refused", client, None, Refusal.CODE_OF_ANOTHER_CLIENT)
-                raise OAuthError(error.error, error.description, Refusal.CODE_OF_ANOTHER_CLIENT) from None
+                refusal = Refusal.CODE_OF_ANOTHER_CLIENT  # the answer is the same, so that nobody learns it exists
+                await record_of_grant(call, tx, "code_refused", client.client_id, None, refusal)
+                raise OAuthError(error.error, error.description, refusal) from None
             raise
         return known
 
@@ -149,18 +151,4 @@ def _authorize(
         auth_time=code.auth_time,
         acr=code.acr,
         amr=code.amr,
-    )
-
-
-async def _audit(call: Call, tx: Tx, event: str, client: Client, code: AuthorizationCode | None, reason: str) -> None:
-    await audit.add(
-        tx,
-        event,
-        client_id=client.client_id,
-        user_id=code.user_id if code else None,
-        grant_id=code.grant_id if code else None,
-        session_id=code.session_id if code else None,
-        request_id=call.facts.request_id,
-        address=call.facts.address,
-        detail={"reason": reason},
     )

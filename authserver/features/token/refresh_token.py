@@ -11,8 +11,9 @@ from authserver.oauth.resource import choose_within_grant, parse_resources
 from authserver.oauth.scope import effective_scope, parse_scope
 from authserver.oauth.values import Authorization
 from authserver.sealing.opaque import hash_secret
+from authserver.steps.audit_trail import record_of_grant
 from authserver.steps.lifetimes import access_token_lifetime, refresh_terms
-from authserver.store import audit, grants
+from authserver.store import grants
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -73,7 +74,7 @@ class PreparedRefresh:
             await _store_refusal(call, tx, client, self.token.grant_id, grant, decision)
             raise decision.to_error()
         if decision.alarm is not None:
-            await _audit(call, tx, decision.alarm, client, decision.grant, decision.rule)
+            await record_of_grant(call, tx, decision.alarm, client.client_id, decision.grant, decision.rule)
         authorization = _authorize(call, client, loaded.user if loaded is not None else None, self, decision)
         change = decision.settle(authorization)
         if change is not None:
@@ -133,19 +134,5 @@ async def _store_refusal(
     if refused.revoke_reason is not None:
         await grants.revoke(tx, grant_id, refused.revoke_reason)
     if refused.audited:
-        event = "grant.revoked" if refused.revoke_reason else "refresh_token.refused"
-        await _audit(call, tx, event, client, grant, refused.refusal)
-
-
-async def _audit(call: Call, tx: Tx, event: str, client: Client, grant: Grant | None, reason: str) -> None:
-    await audit.add(
-        tx,
-        event,
-        client_id=client.client_id,
-        user_id=grant.user_id if grant else None,
-        grant_id=grant.id if grant else None,
-        session_id=grant.session_id if grant else None,
-        request_id=call.facts.request_id,
-        address=call.facts.address,
-        detail={"reason": str(reason)},
-    )
+        event = "grant_revoked" if refused.revoke_reason else "refresh_token_refused"
+        await record_of_grant(call, tx, event, client.client_id, grant, refused.refusal)
