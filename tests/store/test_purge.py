@@ -1,0 +1,145 @@
+"""Purge: tables stay as large as what is alive; batches are small, and wait for nobody."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from authserver.store import (
+    attempts,
+    clients,
+    codes,
+    grants,
+    registration_tokens,
+    replays,
+    sessions,
+    transactions,
+    users,
+)
+from authserver.store.attempts import AttemptKey, Attempts
+from authserver.store.purge import DELETED_KEPT, REFUSALS_KEPT, purge_expired
+from authserver.store.registration_tokens import RegistrationToken
+from tests.store.samples import CLIENT, CODE, FUTURE, GRANT, NOW, PAST, SESSION, TRANSACTION, USER
+
+OVER = UUID(int=7)
+
+
+async def store_one_of_each(engine, at):
+    """Store a row of each table that is over at ``at``, in a database where all others live on."""
+    async with engine.begin() as tx:
+        await users.add(tx, replace(USER, id=OVER, deleted_at=at))
+        await clients.add(tx, replace(CLIENT, client_id="over", deleted_at=at, secrets=()))
+        await users.add(tx, USER)
+        secret = replace(CLIENT.secrets[0], secret_hash=b"over", expires_at=at)
+        await clients.add(tx, replace(CLIENT, secrets=(*CLIENT.secrets, secret)))
+        await sessions.add(tx, replace(SESSION, id=OVER, expires_at=at), b"over", user_agent="", address="")
+        await sessions.remember_device(tx, b"over", USER.id)
+        await tx.raw(
+            "UPDATE devices SET created_at = " + ("?" if tx.dialect == "sqlite" else "%s"),
+            [at if tx.dialect == "postgresql" else at.strftime("%Y-%m-%d %H:%M:%S.%f")],
+        )
+        await transactions.add(tx, replace(TRANSACTION, id=OVER, expires_at=at))
+        await codes.add(tx, replace(CODE, code_hash=b"over", expires_at=at))
+        await grants.add(tx, replace(GRANT, id=OVER, status_index=None, expires_at=at))
+        await replays.claim(tx, b"over", at)
+        key = AttemptKey(kind="pair", key_hash=b"over")
+        await attempts.store(tx, [Attempts(key=key, count=9, first_at=at, last_at=at)])
+        token = RegistrationToken(id=OVER, token_hash=b"over", uses_left=1, created_at=at, expires_at=at)
+        await registration_tokens.add(tx, token)
+
+
+async def store_one_alive_of_each(engine):
+    async with engine.begin() as tx:
+        await sessions.add(tx, SESSION, b"cookie", user_agent="", address="")
+        await sessions.remember_device(tx, b"device", USER.id)
+        await transactions.add(tx, TRANSACTION)
+        await codes.add(tx, CODE)
+        await grants.add(tx, GRANT)
+        await replays.claim(tx, b"alive", FUTURE)
+        await attempts.lock(tx, [AttemptKey(kind="pair", key_hash=b"alive")])
+        token = RegistrationToken(id=UUID(int=8), token_hash=b"t", uses_left=1, created_at=NOW, expires_at=None)
+        await registration_tokens.add(tx, token)
+
+
+async def test_what_is_over_goes_and_what_is_alive_stays(engine):
+    await store_one_of_each(engine, PAST)
+    await store_one_alive_of_each(engine)
+    counts = await purge_expired(engine)
+    assert counts == dict.fromkeys(counts, 1)
+    assert len(counts) == 11
+    assert set((await purge_expired(engine)).values()) == {0}
+    async with engine.read() as tx:
+        for table in counts:
+            assert (await tx.raw(f"SELECT count(*) FROM {table}")).scalar_one() == 1, f"{table} lost what lives"
+
+
+async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
+    async with engine.read() as tx:
+        now = await tx.now()
+    await store_one_of_each(engine, now)
+    kept = {table for table, count in (await purge_expired(engine)).items() if count == 0}
+    assert kept == {
+        "attempts",
+        "authorization_codes",
+        "clients",
+        "devices",
+        "grants",
+        "registration_tokens",
+        "sessions",
+        "users",
+    }
+
+
+@pytest.mark.parametrize(("age", "gone"), [(REFUSALS_KEPT, True), (REFUSALS_KEPT - timedelta(minutes=1), False)])
+async def test_a_revoked_grant_and_an_ended_session_are_kept_for_a_week(engine, age, gone):
+    async with engine.begin() as tx:
+        ended_at = await tx.now() - age
+        await users.add(tx, USER)
+        await grants.add(tx, replace(GRANT, revoked_at=ended_at, reason="x"))
+        await sessions.add(tx, replace(SESSION, ended_at=ended_at), b"cookie", user_agent="", address="")
+    await asyncio.sleep(0.01)
+    counts = await purge_expired(engine)
+    assert (counts["grants"], counts["sessions"]) == ((1, 1) if gone else (0, 0))
+
+
+async def test_a_deleted_user_takes_along_what_hangs_on_the_account(engine):
+    async with engine.begin() as tx:
+        await users.add(tx, replace(USER, deleted_at=await tx.now() - DELETED_KEPT - timedelta(seconds=1)))
+        await sessions.add(tx, SESSION, b"cookie", user_agent="", address="")
+        await sessions.remember_device(tx, b"device", USER.id)
+    assert (await purge_expired(engine))["users"] == 1
+    async with engine.read() as tx:
+        assert await sessions.get(tx, SESSION.id) is None
+        assert not await sessions.is_known_device(tx, b"device", USER.id)
+
+
+@pytest.mark.fault("B20")
+async def test_a_large_heap_goes_in_batches_of_one_short_transaction_each(engine):
+    async with engine.begin() as tx:
+        for number in range(25):
+            await replays.claim(tx, bytes([number]), PAST)
+    commits = []
+    original = engine.begin
+
+    def begin():
+        commits.append(1)
+        return original()
+
+    engine.begin = begin
+    assert (await purge_expired(engine, batch=10))["replays"] == 25
+    assert len(commits) == 10 + 3  # one for each other table; 10, 10 and 5 here
+
+
+@pytest.mark.fault("B20")
+async def test_a_row_that_somebody_holds_is_left_for_the_next_time(postgresql, postgresql_url):
+    async with postgresql.begin() as tx:
+        for key in (b"held", b"free"):
+            await replays.claim(tx, key, PAST)
+    with psycopg.connect(postgresql_url) as stranger:
+        stranger.execute("SELECT FROM replays WHERE key_hash = 'held' FOR UPDATE")
+        async with asyncio.timeout(1):
+            assert (await purge_expired(postgresql))["replays"] == 1
+    assert (await purge_expired(postgresql))["replays"] == 1
