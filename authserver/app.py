@@ -204,7 +204,8 @@ class Application:
         endpoints = [endpoint for feature in services.features for endpoint in feature.endpoints]
         return Edge(
             [self._route(services, endpoint) for endpoint in endpoints],
-            fallback=Starlette(routes=[Mount("/static", app=static_files())]),
+            behind=Starlette(routes=[Mount("/static", app=static_files())]),
+            mounted=("/static/",),
             cors=Cors(services.directory.is_allowed_origin),
             error_page=lambda facts, error: render_error(services, facts, error),
             new_request_id=lambda: str(uuid7(self._clock.now())),

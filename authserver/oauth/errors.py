@@ -29,17 +29,13 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_TOKEN_TYPE = "unsupported_token_type"  # RFC 7009 §2.2.1
     INVALID_TARGET = "invalid_target"  # RFC 8707 §2
     LOGIN_REQUIRED = "login_required"  # OIDC Core §3.1.2.6
-    INTERACTION_REQUIRED = "interaction_required"
     CONSENT_REQUIRED = "consent_required"
-    ACCOUNT_SELECTION_REQUIRED = "account_selection_required"
     REQUEST_NOT_SUPPORTED = "request_not_supported"
     REQUEST_URI_NOT_SUPPORTED = "request_uri_not_supported"
     REGISTRATION_NOT_SUPPORTED = "registration_not_supported"
     UNMET_AUTHENTICATION_REQUIREMENTS = "unmet_authentication_requirements"
     INVALID_REDIRECT_URI = "invalid_redirect_uri"  # RFC 7591 §3.2.2
     INVALID_CLIENT_METADATA = "invalid_client_metadata"
-    INVALID_SOFTWARE_STATEMENT = "invalid_software_statement"
-    UNAPPROVED_SOFTWARE_STATEMENT = "unapproved_software_statement"
     INVALID_DPOP_PROOF = "invalid_dpop_proof"  # RFC 9449 §5
     SLOW_DOWN = "slow_down"  # RFC 8628 §3.5; our word for 429 elsewhere
 
@@ -78,11 +74,15 @@ class Refusal(StrEnum):
     PARAMETER_MISSING = "parameter_missing", "RFC 6749 §5.2", "A required parameter was not sent, or sent empty."
     PARAMETER_MALFORMED = "parameter_malformed", "RFC 6749 §5.2", "A parameter has a value that cannot be read."
     PARAMETER_TOO_LONG = "parameter_too_long", "RFC 6749 §4.1.2.1", "A parameter is longer than the server keeps."
+    PATH_UNKNOWN = "path_unknown", "RFC 9110 §15.5.5", "There is nothing at this address."
     METHOD_NOT_ALLOWED = "method_not_allowed", "RFC 9110 §15.5.6", "The endpoint does not answer this HTTP method."
-    CONTENT_TYPE_WRONG = "content_type_wrong", "RFC 6749 §3.2", "The body has another media type than the endpoint reads."
+    CONTENT_TYPE_WRONG = (
+        "content_type_wrong",
+        "RFC 6749 §3.2",
+        "The body has another media type than the endpoint reads.",
+    )
     BODY_TOO_LARGE = "body_too_large", "RFC 9110 §15.5.14", "The body is larger than the endpoint reads."
     BODY_MALFORMED = "body_malformed", "RFC 7591 §3.1", "The JSON body cannot be read."
-    QUERY_NOT_ALLOWED = "query_not_allowed", "RFC 6749 §2.3.1, §3.2", "Parameters were sent in the URL of an endpoint that reads its body."
     SERVER_STALE = "server_stale", "DESIGN: MAX_STALE", "The process has not heard from its database for too long."
     SERVER_BUSY = "server_busy", "RFC 9110 §15.6.4", "The queue for this work is full."
     STORAGE_UNAVAILABLE = "storage_unavailable", "RFC 9110 §15.6.4", "The database did not answer in time."
@@ -92,55 +92,143 @@ class Refusal(StrEnum):
     CLIENT_UNKNOWN = "client_unknown", "RFC 6749 §5.2", "No client has this client_id."
     CLIENT_DISABLED = "client_disabled", "RFC 6749 §5.2", "The client is disabled or deleted."
     CLIENT_NOT_IDENTIFIED = "client_not_identified", "RFC 6749 §3.2.1", "The request names no client."
-    CLIENT_SECRET_WRONG = "client_secret_wrong", "RFC 6749 §2.3.1", "The client secret is not one of the client's live secrets."
-    CLIENT_SECRET_EXPIRED = "client_secret_expired", "RFC 7591 §3.2.1", "The client secret was right once and has expired."
-    CLIENT_METHOD_MISMATCH = "client_method_mismatch", "RFC 7591 §2", "The client authenticates in another way than it registered."
-    CLIENT_METHODS_COMBINED = "client_methods_combined", "RFC 6749 §2.3", "More than one client authentication method was used."
-    CLIENT_ID_MISMATCH = "client_id_mismatch", "RFC 6749 §2.3.1, RFC 7521 §4.2", "client_id differs from the authenticated client."
+    CLIENT_SECRET_WRONG = (
+        "client_secret_wrong",
+        "RFC 6749 §2.3.1",
+        "The client secret is not one of the client's live secrets.",
+    )
+    CLIENT_SECRET_EXPIRED = (
+        "client_secret_expired",
+        "RFC 7591 §3.2.1",
+        "The client secret was right once and has expired.",
+    )
+    CLIENT_METHOD_MISMATCH = (
+        "client_method_mismatch",
+        "RFC 7591 §2",
+        "The client authenticates in another way than it registered.",
+    )
+    CLIENT_METHODS_COMBINED = (
+        "client_methods_combined",
+        "RFC 6749 §2.3",
+        "More than one client authentication method was used.",
+    )
+    CLIENT_ID_MISMATCH = (
+        "client_id_mismatch",
+        "RFC 6749 §2.3.1, RFC 7521 §4.2",
+        "client_id differs from the authenticated client.",
+    )
     BASIC_MALFORMED = "basic_malformed", "RFC 6749 §2.3.1", "The Basic credentials cannot be decoded."
-    AUTHORIZATION_SCHEME_UNKNOWN = "authorization_scheme_unknown", "RFC 6749 §5.2", "The Authorization header uses a scheme the endpoint does not know."
-    CLIENT_THROTTLED = "client_throttled", "RFC 6749 §2.3.1", "Too many failed authentications of this client from this address."
+    AUTHORIZATION_SCHEME_UNKNOWN = (
+        "authorization_scheme_unknown",
+        "RFC 6749 §5.2",
+        "The Authorization header uses a scheme the endpoint does not know.",
+    )
+    CLIENT_THROTTLED = (
+        "client_throttled",
+        "RFC 6749 §2.3.1",
+        "Too many failed authentications of this client from this address.",
+    )
     ASSERTION_MALFORMED = "assertion_malformed", "RFC 7523 §3", "The client assertion is no JWT that can be read."
-    ASSERTION_TYPE_UNKNOWN = "assertion_type_unknown", "RFC 7523 §2.2", "client_assertion_type is not the JWT bearer type."
-    ASSERTION_ALGORITHM = "assertion_algorithm", "RFC 7523 §3, RFC 8725 §3.1", "The client assertion is signed with an algorithm the client did not register."
+    ASSERTION_TYPE_UNKNOWN = (
+        "assertion_type_unknown",
+        "RFC 7523 §2.2",
+        "client_assertion_type is not the JWT bearer type.",
+    )
+    ASSERTION_ALGORITHM = (
+        "assertion_algorithm",
+        "RFC 7523 §3, RFC 8725 §3.1",
+        "The client assertion is signed with an algorithm the client did not register.",
+    )
     ASSERTION_KEY_UNKNOWN = "assertion_key_unknown", "RFC 7523 §3", "No key of the client fits the assertion's header."
     ASSERTION_SIGNATURE = "assertion_signature", "RFC 7523 §3", "The client assertion's signature is wrong."
     ASSERTION_CLAIMS = "assertion_claims", "RFC 7523 §3", "A claim of the client assertion is missing or wrong."
-    ASSERTION_AUDIENCE = "assertion_audience", "RFC 7523 §3, rfc7523bis", "The client assertion is meant for another audience."
+    ASSERTION_AUDIENCE = (
+        "assertion_audience",
+        "RFC 7523 §3, rfc7523bis",
+        "The client assertion is meant for another audience.",
+    )
     ASSERTION_EXPIRED = "assertion_expired", "RFC 7523 §3", "The client assertion is not yet, or no longer, valid."
-    ASSERTION_TOO_LONG_LIVED = "assertion_too_long_lived", "RFC 7523 §3", "The client assertion lives longer than the server accepts."
+    ASSERTION_TOO_LONG_LIVED = (
+        "assertion_too_long_lived",
+        "RFC 7523 §3",
+        "The client assertion lives longer than the server accepts.",
+    )
     ASSERTION_REPLAYED = "assertion_replayed", "RFC 7523 §3", "The client assertion's jti was used before."
     CLIENT_KEYS_UNAVAILABLE = "client_keys_unavailable", "RFC 7591 §2", "The client's jwks_uri gave no keys."
 
     # authorization endpoint
     REDIRECT_URI_MISSING = "redirect_uri_missing", "RFC 6749 §3.1.2.3", "redirect_uri is needed in this request."
-    REDIRECT_URI_NOT_REGISTERED = "redirect_uri_not_registered", "RFC 6749 §3.1.2.4", "redirect_uri is not one of the client's."
+    REDIRECT_URI_NOT_REGISTERED = (
+        "redirect_uri_not_registered",
+        "RFC 6749 §3.1.2.4",
+        "redirect_uri is not one of the client's.",
+    )
     RESPONSE_TYPE_MISSING = "response_type_missing", "RFC 6749 §3.1.1", "response_type is missing."
     RESPONSE_TYPE_UNSUPPORTED = "response_type_unsupported", "RFC 6749 §3.1.1", "Only response_type=code is offered."
-    RESPONSE_TYPE_NOT_ALLOWED = "response_type_not_allowed", "RFC 7591 §2", "The client did not register this response_type."
-    RESPONSE_MODE_UNSUPPORTED = "response_mode_unsupported", "OAuth 2.0 Multiple Response Types §2.1", "The response_mode is unknown, or unsafe for codes."
+    RESPONSE_TYPE_NOT_ALLOWED = (
+        "response_type_not_allowed",
+        "RFC 7591 §2",
+        "The client did not register this response_type.",
+    )
+    RESPONSE_MODE_UNSUPPORTED = (
+        "response_mode_unsupported",
+        "OAuth 2.0 Multiple Response Types §2.1",
+        "The response_mode is unknown, or unsafe for codes.",
+    )
     GRANT_TYPE_NOT_ALLOWED = "grant_type_not_allowed", "RFC 6749 §5.2", "The client did not register this grant type."
     GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported", "RFC 6749 §5.2", "The server does not offer this grant type."
     CHALLENGE_MISSING = "challenge_missing", "RFC 7636 §4.4.1", "The client must use PKCE and sent no code_challenge."
-    CHALLENGE_MALFORMED = "challenge_malformed", "RFC 7636 §4.2", "code_challenge is not a base64url SHA-256 of 43 characters."
-    CHALLENGE_METHOD_UNSUPPORTED = "challenge_method_unsupported", "RFC 7636 §4.3, §4.4.1", "Only code_challenge_method=S256 is offered."
+    CHALLENGE_MALFORMED = (
+        "challenge_malformed",
+        "RFC 7636 §4.2",
+        "code_challenge is not a base64url SHA-256 of 43 characters.",
+    )
+    CHALLENGE_METHOD_UNSUPPORTED = (
+        "challenge_method_unsupported",
+        "RFC 7636 §4.3, §4.4.1",
+        "Only code_challenge_method=S256 is offered.",
+    )
     SCOPE_MALFORMED = "scope_malformed", "RFC 6749 §3.3", "scope has characters it may not have."
     SCOPE_UNKNOWN = "scope_unknown", "RFC 6749 §3.3", "scope names something that does not exist."
     SCOPE_NOT_ALLOWED = "scope_not_allowed", "RFC 6749 §3.3", "scope asks for more than the client registered."
     SCOPE_NOT_GRANTED = "scope_not_granted", "RFC 6749 §6", "scope asks for more than was granted."
     SCOPE_EMPTY = "scope_empty", "RFC 6749 §3.3", "Nothing is left that the user may have."
-    SCOPE_AMBIGUOUS = "scope_ambiguous", "RFC 8707 §2.2", "The scopes belong to several resources and no resource was named."
+    SCOPE_AMBIGUOUS = (
+        "scope_ambiguous",
+        "RFC 8707 §2.2",
+        "The scopes belong to several resources and no resource was named.",
+    )
     RESOURCE_MALFORMED = "resource_malformed", "RFC 8707 §2", "resource is not an absolute URI without fragment."
     RESOURCE_UNKNOWN = "resource_unknown", "RFC 8707 §2", "No such resource is registered here."
     RESOURCE_NOT_GRANTED = "resource_not_granted", "RFC 8707 §2.2", "resource was not part of the grant."
-    PROMPT_MALFORMED = "prompt_malformed", "OIDC Core §3.1.2.1", "prompt has an unknown value, or none together with others."
+    PROMPT_MALFORMED = (
+        "prompt_malformed",
+        "OIDC Core §3.1.2.1",
+        "prompt has an unknown value, or none together with others.",
+    )
     MAX_AGE_MALFORMED = "max_age_malformed", "OIDC Core §3.1.2.1", "max_age is not a whole number of seconds."
     REQUEST_OBJECT_UNSUPPORTED = "request_object_unsupported", "OIDC Core §6.1", "Request objects are not offered."
-    REQUEST_URI_UNSUPPORTED = "request_uri_unsupported", "OIDC Core §6.2, RFC 9101 §10.4", "request_uri is not fetched from anywhere."
-    REGISTRATION_PARAMETER_UNSUPPORTED = "registration_parameter_unsupported", "OIDC Core §7.2.1", "The registration parameter is not offered."
+    REQUEST_URI_UNSUPPORTED = (
+        "request_uri_unsupported",
+        "OIDC Core §6.2, RFC 9101 §10.4",
+        "request_uri is not fetched from anywhere.",
+    )
+    REGISTRATION_PARAMETER_UNSUPPORTED = (
+        "registration_parameter_unsupported",
+        "OIDC Core §7.2.1",
+        "The registration parameter is not offered.",
+    )
     HINT_MALFORMED = "hint_malformed", "OIDC Core §3.1.2.1", "id_token_hint is no ID token of this issuer."
-    HINT_OF_ANOTHER_USER = "hint_of_another_user", "OIDC Core §3.1.2.1", "id_token_hint names another user than the one signed in."
-    LOGIN_NEEDED = "login_needed", "OIDC Core §3.1.2.6", "prompt=none was asked and nobody is signed in, or not recently enough."
+    HINT_OF_ANOTHER_USER = (
+        "hint_of_another_user",
+        "OIDC Core §3.1.2.1",
+        "id_token_hint names another user than the one signed in.",
+    )
+    LOGIN_NEEDED = (
+        "login_needed",
+        "OIDC Core §3.1.2.6",
+        "prompt=none was asked and nobody is signed in, or not recently enough.",
+    )
     CONSENT_NEEDED = "consent_needed", "OIDC Core §3.1.2.6", "prompt=none was asked and the user has not agreed yet."
     ACR_UNMET = "acr_unmet", "RFC 9470 §5", "The requested authentication strength cannot be reached."
     USER_DENIED = "user_denied", "RFC 6749 §4.1.2.1", "The user did not allow it."
@@ -156,19 +244,51 @@ class Refusal(StrEnum):
     CODE_OF_ANOTHER_CLIENT = "code_of_another_client", "RFC 6749 §4.1.3", "The code was issued to another client."
     CODE_REPLAYED = "code_replayed", "RFC 6749 §4.1.2", "The code was used before; its grant is revoked."
     CODE_EXPIRED = "code_expired", "RFC 6749 §4.1.2", "The code is too old."
-    REDIRECT_URI_DIFFERS = "redirect_uri_differs", "RFC 6749 §4.1.3", "redirect_uri is not the one of the authorization request."
+    REDIRECT_URI_DIFFERS = (
+        "redirect_uri_differs",
+        "RFC 6749 §4.1.3",
+        "redirect_uri is not the one of the authorization request.",
+    )
     VERIFIER_MISSING = "verifier_missing", "RFC 7636 §4.6", "The code carries a challenge and no code_verifier came."
-    VERIFIER_MALFORMED = "verifier_malformed", "RFC 7636 §4.1", "code_verifier is too short, too long, or has other characters."
+    VERIFIER_MALFORMED = (
+        "verifier_malformed",
+        "RFC 7636 §4.1",
+        "code_verifier is too short, too long, or has other characters.",
+    )
     VERIFIER_WRONG = "verifier_wrong", "RFC 7636 §4.6", "code_verifier does not fit the challenge."
-    VERIFIER_WITHOUT_CHALLENGE = "verifier_without_challenge", "RFC 9700 §4.8.2", "A code_verifier came for a code without challenge."
+    VERIFIER_WITHOUT_CHALLENGE = (
+        "verifier_without_challenge",
+        "RFC 9700 §4.8.2",
+        "A code_verifier came for a code without challenge.",
+    )
 
     # refresh tokens and grants
-    REFRESH_TOKEN_MALFORMED = "refresh_token_malformed", "RFC 6749 §6", "The refresh token is not one of ours (spelling, key or MAC)."
-    REFRESH_TOKEN_UNKNOWN = "refresh_token_unknown", "RFC 6749 §6", "The refresh token's grant does not exist, or its secret differs."
-    REFRESH_TOKEN_OF_ANOTHER_CLIENT = "refresh_token_of_another_client", "RFC 6749 §6", "The refresh token was issued to another client."
+    REFRESH_TOKEN_MALFORMED = (
+        "refresh_token_malformed",
+        "RFC 6749 §6",
+        "The refresh token is not one of ours (spelling, key or MAC).",
+    )
+    REFRESH_TOKEN_UNKNOWN = (
+        "refresh_token_unknown",
+        "RFC 6749 §6",
+        "The refresh token's grant does not exist, or its secret differs.",
+    )
+    REFRESH_TOKEN_OF_ANOTHER_CLIENT = (
+        "refresh_token_of_another_client",
+        "RFC 6749 §6",
+        "The refresh token was issued to another client.",
+    )
     REFRESH_TOKEN_BINDING = "refresh_token_binding", "RFC 9700 §4.14.2", "The refresh token is bound to another key."
-    REFRESH_TOKEN_EXPIRED = "refresh_token_expired", "RFC 6749 §5.2", "The grant is past its absolute end, or was idle for too long."
-    REFRESH_TOKEN_REUSED = "refresh_token_reused", "RFC 9700 §4.14.2", "An old refresh token came again; its grant is revoked."
+    REFRESH_TOKEN_EXPIRED = (
+        "refresh_token_expired",
+        "RFC 6749 §5.2",
+        "The grant is past its absolute end, or was idle for too long.",
+    )
+    REFRESH_TOKEN_REUSED = (
+        "refresh_token_reused",
+        "RFC 9700 §4.14.2",
+        "An old refresh token came again; its grant is revoked.",
+    )
     GRANT_REVOKED = "grant_revoked", "RFC 6749 §5.2", "The grant was revoked."
 
     # tokens presented to us
@@ -177,15 +297,26 @@ class Refusal(StrEnum):
     TOKEN_MALFORMED = "token_malformed", "RFC 6750 §3.1", "The token is no access token of this issuer."
     TOKEN_EXPIRED = "token_expired", "RFC 6750 §3.1", "The access token has expired."
     TOKEN_REVOKED = "token_revoked", "RFC 6750 §3.1", "The access token's grant is revoked or gone."
-    TOKEN_AUDIENCE = "token_audience", "RFC 9068 §4", "The access token is meant for another audience."
     TOKEN_SCOPE = "token_scope", "RFC 6750 §3.1", "The access token lacks a scope this needs."
-    CALLER_WITHOUT_CREDENTIALS = "caller_without_credentials", "RFC 7662 §2.1", "A client that cannot authenticate asked about a token."
+    CALLER_WITHOUT_CREDENTIALS = (
+        "caller_without_credentials",
+        "RFC 7662 §2.1",
+        "A client that cannot authenticate asked about a token.",
+    )
     TOKEN_TYPE_UNSUPPORTED = "token_type_unsupported", "RFC 7009 §2.2.1", "This kind of token cannot be revoked."
 
     # registration
-    REGISTRATION_TOKEN_WRONG = "registration_token_wrong", "RFC 7591 §3, RFC 7592 §2", "The initial or registration access token is missing, wrong, used up or expired."
+    REGISTRATION_TOKEN_WRONG = (
+        "registration_token_wrong",
+        "RFC 7591 §3, RFC 7592 §2",
+        "The initial or registration access token is missing, wrong, used up or expired.",
+    )
     REGISTRATION_QUOTA = "registration_quota", "RFC 7591 §5", "Too many registrations from this address."
-    METADATA_INVALID = "metadata_invalid", "RFC 7591 §3.2.2", "A member of the client metadata has a value that is refused."
+    METADATA_INVALID = (
+        "metadata_invalid",
+        "RFC 7591 §3.2.2",
+        "A member of the client metadata has a value that is refused.",
+    )
     METADATA_REDIRECT_URI = "metadata_redirect_uri", "RFC 7591 §3.2.2", "A redirect URI cannot be accepted."
 
     # browser

@@ -1,8 +1,8 @@
 """The one ASGI adapter of every endpoint that features declare.
 
 It reads a bounded body into :class:`Params`, calls the endpoint, and turns its :class:`Answer`, or the
-:class:`OAuthError` it raised, into bytes. It stands in front of Starlette: a path it does not know goes on to
-``fallback``. It knows nothing of services or the clock; the callables it is given do.
+:class:`OAuthError` it raised, into bytes. It stands in front of Starlette, which has the paths below ``mounted``. It
+knows nothing of services or the clock; the callables it is given do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Route:
     path: str
     methods: frozenset[str]
     handler: Handler
-    body: Literal["form", "json"] = "form"
+    body: Literal["form", "json", "none"] = "form"
     errors: Literal["json", "page"] = "json"
     cors: CorsPolicy = "none"
 
@@ -68,7 +68,8 @@ class Edge:
         self,
         routes: Iterable[Route],
         *,
-        fallback: ASGIApp,
+        behind: ASGIApp,
+        mounted: tuple[str, ...],
         cors: Cors,
         error_page: ErrorPage,
         new_request_id: Callable[[], str],
@@ -81,7 +82,8 @@ class Edge:
                 message = f"two features declare {route.path}"
                 raise ValueError(message)
             self._routes[route.path] = route
-        self._fallback = fallback
+        self._behind = behind
+        self._mounted = mounted
         self._cors = cors
         self._error_page = error_page
         self._new_request_id = new_request_id
@@ -91,7 +93,7 @@ class Edge:
         """Answer one HTTP request, or hand it on."""
         route = self._find(scope)
         if route is None:
-            await self._fallback(scope, receive, send)
+            await self._behind(scope, receive, send)
             return
         facts = self._facts(scope, route)
         try:
@@ -111,6 +113,8 @@ class Edge:
         if route is None:
             parent, _, last = path.rpartition("/")
             route = self._routes.get(f"{parent}/*") if last else None
+        if route is None and not path.startswith(self._mounted):
+            return _NOWHERE_FOR_PEOPLE if _wants_page(scope) else _NOWHERE
         return route
 
     def _facts(self, scope: Scope, route: Route) -> Facts:
@@ -134,7 +138,9 @@ class Edge:
             if facts.method == "OPTIONS" and route.cors != "none":
                 return self._cors.preflight(route.cors, route.methods, facts.header(b"origin"))
             _check_request_line(route, facts, scope)
-            if facts.method == "POST" and route.body == "form":
+            if route.body == "none":
+                form = Params()
+            elif facts.method == "POST" and route.body == "form":
                 form = Params.parse(await _read_form(facts, receive))
             elif route.body == "json" and facts.method in {"POST", "PUT"}:
                 facts, form = await _read_json(facts, receive), Params()
@@ -160,6 +166,19 @@ class Edge:
         if route.errors == "page":
             return self._error_page(facts, error)
         return error_answer(error, facts.request_id)
+
+
+async def _find_nothing(facts: Facts, form: Params) -> Answer:  # noqa: ARG001 - a handler
+    raise OAuthError(ErrorCode.INVALID_REQUEST, "there is nothing at this address", Refusal.PATH_UNKNOWN, status=404)
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+_EVERY_METHOD: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NOWHERE: Final = Route(path="", methods=_EVERY_METHOD, handler=_find_nothing, body="none")
+_NOWHERE_FOR_PEOPLE: Final = Route(path="", methods=_EVERY_METHOD, handler=_find_nothing, body="none", errors="page")
 
 
 def _event(facts: Facts) -> dict[str, str]:

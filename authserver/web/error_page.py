@@ -63,6 +63,11 @@ _WORDS: Final[Mapping[Refusal, _Words]] = {
         what="It is turned off here.",
         fix="authserver clients show {client_id}",
     ),
+    Refusal.PATH_UNKNOWN: _Words(
+        title="There is nothing here",
+        what="The address may be mistyped, or what was here is gone.",
+        advice="Begin at the front page.",
+    ),
     Refusal.CSRF: _Words(
         title="Please check and send again",
         what="This page was open for a long time, or the form came from somewhere else.",
