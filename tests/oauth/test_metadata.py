@@ -32,13 +32,21 @@ def test_authlib_accepts_the_document_as_both_kinds():
     AuthorizationServerMetadata(document).validate()
 
 
+NOT_OFFERED = (
+    "claims_parameter_supported",
+    "request_parameter_supported",
+    "request_uri_parameter_supported",
+    "require_request_uri_registration",
+)
+
+
 def test_what_is_not_offered_is_said():
     document = build_metadata(ISSUER, [])
     assert document["issuer"] == ISSUER
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["subject_types_supported"] == ["public"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    for name in ("request_parameter_supported", "request_uri_parameter_supported", "claims_parameter_supported"):
+    for name in NOT_OFFERED:
         assert document[name] is False
 
 
