@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -15,7 +16,8 @@ _SHORT_LIVES_TO_GIVE_UP: Final = 5
 class Workers:
     """Starts processes, starts them again when they die, and passes on the signal to stop.
 
-    They are forked before any thread, event loop or database connection exists, and inherit the listening sockets.
+    They are forked before any thread, event loop or database connection exists, and inherit the listening sockets. Each
+    holds the reading end of a pipe whose other end only this process has: when it ends, however it ends, so do they.
     """
 
     def __init__(self, count: int, work: Callable[[], int]) -> None:
@@ -24,6 +26,7 @@ class Workers:
         self._work = work
         self._started_at: dict[int, float] = {}  # by process id, in monotonic seconds
         self._is_stopping = False
+        self._lifeline = os.pipe()
 
     def run(self) -> int:
         """Watch over the workers until a signal comes or they cannot be kept running; return the exit code."""
@@ -53,6 +56,9 @@ class Workers:
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        reading, writing = self._lifeline
+        os.close(writing)
+        threading.Thread(target=_end_with_parent, args=(reading,), daemon=True).start()
         os._exit(self._work())
 
     def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's signature
@@ -60,3 +66,9 @@ class Workers:
         self._is_stopping = True
         for pid in self._started_at:
             os.kill(pid, number)
+
+
+def _end_with_parent(reading: int) -> None:
+    """Wait for the end of the parent, which closes the pipe, and stop this process as it would have."""
+    os.read(reading, 1)
+    os.kill(os.getpid(), signal.SIGTERM)

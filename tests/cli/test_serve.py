@@ -103,15 +103,30 @@ def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postg
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and (len(children_of(server.pid)) < 2 or before[0] in children_of(server.pid)):
+    after = before
+    while (len(after) < 2 or before[0] in after) and time.monotonic() < deadline:
         time.sleep(0.05)
-    after = children_of(server.pid)
+        after = children_of(server.pid)
     assert len(after) == 2
     assert before[0] not in after
     wait_until_ready(server, port)
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=15) == 0
     assert not any(is_running(pid) for pid in after)
+
+
+def test_workers_end_with_the_process_that_watches_over_them(start, here, postgresql_url):
+    values = environment(here, postgresql_url)
+    assert start("init", **values).wait(timeout=30) == 0
+    port = free_port()
+    server = start("serve", "--workers", "2", "--port", str(port), **values)
+    wait_until_ready(server, port)
+    workers = children_of(server.pid)
+    server.kill()
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(pid) for pid in workers)
 
 
 def test_a_taken_port_is_named_with_its_process_and_the_way_out(installed):
