@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Text, cast, func, insert, literal, select, update
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Text, bindparam, cast, func, insert, literal, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import Grant, LogoutScope, User
@@ -48,13 +49,13 @@ async def lock(tx: Tx, grant_id: UUID) -> GrantAndUser | None:
     Of two requests with one refresh token the second waits, and decides on what the first has left. The user's row is
     read without a lock: whoever disables a user revokes the grants, and waits for this row.
     """
-    row = (await tx.execute(_with_user(tx, grant_id).with_for_update(of=Grants))).one_or_none()
+    row = (await tx.execute(_with_user(tx.dialect, locked=True), {"grant_id": grant_id})).one_or_none()
     return None if row is None else _to_grant_and_user(row)
 
 
 async def peek(tx: Tx, grant_id: UUID) -> GrantAndUser | None:
     """Return a grant as it is committed now, without a lock: for introspection, which changes nothing."""
-    row = (await tx.execute(_with_user(tx, grant_id))).one_or_none()
+    row = (await tx.execute(_with_user(tx.dialect, locked=False), {"grant_id": grant_id})).one_or_none()
     return None if row is None else _to_grant_and_user(row)
 
 
@@ -128,15 +129,17 @@ async def _revoke(tx: Tx, reason: str, *which: ColumnElement[bool]) -> int:
     return (await tx.execute(statement.values(revoked_at=await tx.now(), reason=reason))).rowcount
 
 
-def _with_user(tx: Tx, grant_id: UUID) -> Select[Any]:
+@cache  # every refresh and introspection: building so wide a statement costs more than running it
+def _with_user(dialect: str, *, locked: bool) -> Select[Any]:
     # Read after the wait for the lock where the row had changed: PostgreSQL then computes the whole row anew.
-    clock = func.clock_timestamp() if tx.dialect == "postgresql" else func.strftime("%Y-%m-%d %H:%M:%f", "now")
-    return (
+    clock = func.clock_timestamp() if dialect == "postgresql" else func.strftime("%Y-%m-%d %H:%M:%f", "now")
+    statement = (
         select(Grants, Users, clock.label("clock"))
         .join(Users, col(Users.id) == col(Grants.user_id), isouter=True)
-        .where(col(Grants.id) == grant_id)
+        .where(col(Grants.id) == bindparam("grant_id"))
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
     )
+    return statement.with_for_update(of=Grants) if locked else statement
 
 
 def _to_grant_and_user(row: Row[Any]) -> GrantAndUser:
