@@ -171,7 +171,8 @@ def test_a_client_gets_its_own_scopes_for_itself():
     ],
 )
 def test_a_client_gets_nothing_else_for_itself(scope, refusal):
-    found = refused(choose_for_client_credentials, SERVICE, frozenset(scope), (), KNOWN)
+    client = replace(SERVICE, scope=SERVICE.scope | {"openid", "offline_access"})
+    found = refused(choose_for_client_credentials, client, frozenset(scope), (), KNOWN)
     assert (found.error, found.refusal) == (ErrorCode.INVALID_SCOPE, refusal)
 
 
