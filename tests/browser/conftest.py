@@ -98,6 +98,7 @@ def demo(tmp_path_factory):
     options = [f"--{name}={port}" for name, port in zip(("port", "api-port", "web-port"), ports, strict=True)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")} | {
         "PYTHONPATH": str(ROOT),
+        "AUTHSERVER_ADDRESS_LIMIT_SCALE": "20",  # all these people sit behind one address
     }
     with (folder / "log").open("wb") as log:
         command = [sys.executable, "-m", "authserver", "dev", *options]

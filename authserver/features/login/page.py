@@ -63,7 +63,7 @@ async def login(call: Call, params: Params) -> Answer:
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
     """Check where the form comes from, then who fills it in; whatever is wrong shows the page again."""
     origin = judge_own_form(call, params)
-    if origin == "foreign" and find_browser_hash(call) is None:
+    if origin != "own" and find_browser_hash(call) is None:
         return _page(call, form, progress, problem="cookies", status=403)
     if origin == "foreign":
         raise foreign_form()
