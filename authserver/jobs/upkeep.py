@@ -12,6 +12,7 @@ from authserver.operations.keys import ensure_next
 from authserver.operations.operator import Operator
 from authserver.store import signing_keys, state
 from authserver.store.purge import purge_expired
+from authserver.store.unused_clients import end_unused_clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
         )
 
     async def purge() -> None:
-        counts = await purge_expired(services.engine)
+        counts = {**await purge_expired(services.engine), "unused_clients": await end_unused_clients(services.engine)}
         if any(counts.values()):
             log.info("purged", **counts)
 
