@@ -208,7 +208,7 @@ def _read_jwks(name: str, value: object) -> Mapping[str, object]:
             refuse_member(name, "has a key without kty")
         if key["kty"] == "oct" or _PRIVATE_JWK_MEMBERS & key.keys():
             refuse_member(name, "holds a secret; send public keys only")
-        if not all(_is_plain(member) for member in key.values()):
+        if not all(_is_plain(part) for member in key.items() for part in member):
             refuse_member(name, "has a key with a member that is no text, number or array of text")
     kids = [key["kid"] for key in keys if "kid" in key]
     if not all(isinstance(kid, str) for kid in kids) or len(set(kids)) != len(kids):

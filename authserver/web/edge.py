@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 64 * 1024
 URL_LIMIT: Final = 8 * 1024
+_LENGTH_DIGITS: Final = 19  # of a Content-Length; int() itself gives up on thousands
 _FORM: Final = b"application/x-www-form-urlencoded"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -209,6 +210,10 @@ def _check_request_line(route: Route, facts: Facts, scope: Scope) -> None:
             status=405,
             headers=(("allow", allowed),),
         )
+    if "\x00" in facts.path:  # no id has one, and PostgreSQL would not even compare it
+        raise OAuthError(
+            ErrorCode.INVALID_REQUEST, "the path must not hold NUL characters", Refusal.PARAMETERS_MALFORMED
+        )
     if len(scope["query_string"]) > URL_LIMIT:
         raise OAuthError(
             ErrorCode.INVALID_REQUEST, "the URL is longer than 8 KiB", Refusal.PARAMETER_TOO_LONG, status=414
@@ -250,7 +255,7 @@ def _wrong_type(expected: str) -> OAuthError:
 async def _read_body(facts: Facts, receive: Receive) -> bytes:
     """Return the whole body; 413 as soon as it is declared or found to be longer than ``BODY_LIMIT``."""
     declared = next((value for name, value in facts.headers if name == b"content-length"), b"0")
-    if not declared.isdigit() or int(declared) > BODY_LIMIT:
+    if not declared.isdigit() or len(declared) > _LENGTH_DIGITS or int(declared) > BODY_LIMIT:
         raise _too_large()
     chunks: list[bytes] = []
     size = 0

@@ -1,6 +1,7 @@
 """POST /register (RFC 7591 §3) and what a client does with its registration later (RFC 7592 §2)."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,8 +30,8 @@ async def vouched(start_server):
 
 
 async def register(server, document=GOOD, token=None):
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    return await server.http.post("/register", json=document, headers=headers)
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    return await server.http.post("/register", content=json.dumps(document), headers=headers)
 
 
 async def manage(server, method, registered, document=None, token=None):
@@ -257,6 +258,8 @@ def untrusted_keys():
         "another curve": {**curve, "crv": "P-384"},
         "a short RSA key": {**rsa, "n": rsa["n"][:171]},
         "an exponent of 1": {**rsa, "e": "AQ"},
+        "a member without a name": {**curve, "\x00": "x"},
+        "a member that cannot be seen": {**curve, "x5t": "\ud800"},
     }
 
 
