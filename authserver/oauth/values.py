@@ -51,7 +51,7 @@ class RefreshPolicy(StrEnum):
 
 
 class LogoutScope(StrEnum):
-    """Whether the end of a session ends the client's grants with ``offline_access`` too."""
+    """Whether the end of a session ends the client's grants. Those with ``offline_access`` outlive it either way."""
 
     SESSION = "session"
     STANDALONE = "standalone"
