@@ -35,7 +35,12 @@ ACCEPTED_FROM_ANYONE = [
     "http://[::1]:65535",
     "https://app.example/" + "a" * 1980,  # 2000 characters
 ]
-ACCEPTED_FROM_NATIVE = ["com.example.app:/callback", "com.example.app://callback/x", "x.y:/"]
+ACCEPTED_FROM_NATIVE = [
+    "com.example.app:/callback",
+    "com.example.app://callback",
+    "com.example.app://callback/x",
+    "x.y:/",
+]
 ACCEPTED_FROM_SELF_REGISTERED = [
     "cursor://anysphere.cursor-mcp/oauth/callback",
     "claude://claude.ai/callback",
