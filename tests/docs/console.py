@@ -90,9 +90,10 @@ def _process(command: Sequence[str | Path], folder: Path) -> Iterator[subprocess
         process.send_signal(signal.SIGINT if command[0] != "bash" else signal.SIGKILL)
         try:
             process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # not again: a child that it left behind may hold the pipe open
             process.kill()
-            process.communicate()
+            process.wait()
+            raise
 
 
 def _read_until(process: subprocess.Popen[bytes], end: re.Pattern[str]) -> str:
