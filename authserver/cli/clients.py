@@ -16,6 +16,7 @@ from authserver.cli.records import record_client
 from authserver.cli.terminal import Terminal
 from authserver.oauth.values import ClientType
 from authserver.operations import clients
+from authserver.operations.client_credentials import SECRET_OVERLAP
 from authserver.operations.clients import ListChange
 
 app = make_noun(
@@ -152,7 +153,7 @@ async def rotate_secret(
     """Give an app another secret; prints it this once. The old one goes on working for a while."""
     if now and overlap is not None:
         raise CommandFailedError("--now and --overlap exclude each other.", exit_code=WRONG_USAGE)
-    span = timedelta(0) if now else clients.SECRET_OVERLAP if overlap is None else timedelta(seconds=overlap)
+    span = timedelta(0) if now else SECRET_OVERLAP if overlap is None else timedelta(seconds=overlap)
     async with open_desk(terminal) as desk:
         made = await clients.rotate_secret(desk.operator, client_id, overlap=span)
     terminal.show(record_client(made.client), secrets={"client_secret": made.client_secret})
