@@ -12,21 +12,13 @@ from authserver.store.tables import Attempts
 from tests.oauth.examples import USER
 from tests.server import OTHER_USER, PASSWORD, answer_of
 
-SESSION, BROWSER = "__Host-session", "__Host-browser"
+SESSION = "__Host-session"
 FOREIGN = (
     {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
     {"origin": "https://evil.example", "sec-fetch-site": ""},
     {"origin": "null", "sec-fetch-site": "cross-site"},
     {"origin": "", "sec-fetch-site": "same-site"},
 )
-
-
-async def who(server, browser):
-    """The name the front page greets, None where nobody is signed in."""
-    page = await browser.get(f"{server.issuer}/")
-    return next((name for name in (USER.username, OTHER_USER.username) if f">{name}<" in page.text), None) or next(
-        (name for name in (USER.username, OTHER_USER.username) if f"as {name}" in page.text), None
-    )
 
 
 async def is_signed_in(server, browser):
@@ -175,7 +167,7 @@ async def test_a_login_does_not_tell_who_has_an_account(server, monkeypatch):
             (response.status_code, server.refusal, response.text.count("not right"), sorted(browser.cookies))
         )
     assert len(set(map(str, answers))) == 1, answers
-    assert answers[0][:2] == (422, "password_wrong") or answers[0][0] == 422
+    assert answers[0][:3] == (422, None, 1)
     assert len(verified) == 5, "the same work for everybody"
 
 
