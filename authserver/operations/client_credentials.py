@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.values import AuthMethod, ClientSecret
 from authserver.operations.errors import OperationError
+from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,6 @@ WITH_SECRET: Final = frozenset({AuthMethod.BASIC, AuthMethod.POST})
 SECRET_LIFETIME: Final = timedelta(days=400)  # a yearly change, and a month to notice that it was forgotten
 SECRET_OVERLAP: Final = timedelta(days=1)  # how long the old secret works beside the new one
 MAX_LIVE_SECRETS: Final = 2
-_SECRET_BYTES: Final = 32
 _ID_ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else
 _ID_LENGTH: Final = 16
 _CHOSEN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -45,14 +44,12 @@ def check_client_id(client_id: str) -> None:
 
 def make_secret() -> str:
     """Return 256 random bits as text."""
-    return secrets.token_urlsafe(_SECRET_BYTES)
+    return new_secret(Prefix.CLIENT_SECRET)
 
 
 def record_secret(secret: str, now: datetime) -> ClientSecret:
     """Return what is stored of a secret."""
-    return ClientSecret(
-        secret_hash=hashlib.sha256(secret.encode()).digest(), created_at=now, expires_at=now + SECRET_LIFETIME
-    )
+    return ClientSecret(secret_hash=hash_secret(secret), created_at=now, expires_at=now + SECRET_LIFETIME)
 
 
 def fit_secrets(client: Client, now: datetime, chosen: str | None = None) -> tuple[Client, str | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -11,6 +9,7 @@ from uuid import UUID
 
 from authserver.ids import uuid7
 from authserver.operations.errors import OperationError, Problem
+from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.store import audit, registration_tokens
 from authserver.store.registration_tokens import RegistrationToken
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_LIFETIME: Final = timedelta(days=7)
 MAX_LIFETIME: Final = timedelta(days=366)
 MAX_USES: Final = 1_000_000
-_TOKEN_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +37,12 @@ async def create(operator: Operator, *, uses: int = 1, lifetime: timedelta = DEF
         raise OperationError(f"A token is for 1 to {MAX_USES} registrations.", field="uses")
     if not timedelta(seconds=1) <= lifetime <= MAX_LIFETIME:
         raise OperationError(f"A token lives for 1 to {int(MAX_LIFETIME.total_seconds())} seconds.", field="expires_in")
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_secret(Prefix.INITIAL_ACCESS_TOKEN)
     async with operator.begin() as tx:
         now = await tx.now()
         stored = RegistrationToken(
             id=uuid7(now),
-            token_hash=hashlib.sha256(token.encode()).digest(),
+            token_hash=hash_secret(token),
             uses_left=uses,
             created_at=now,
             expires_at=now + lifetime,

@@ -20,7 +20,7 @@ class Prefix(StrEnum):
     """The first characters of a secret: leak scanners and people can tell what they have found."""
 
     AUTHORIZATION_CODE = "asc_"
-    CLIENT_SECRET = "ass_"  # noqa: S105 - a prefix
+    CLIENT_SECRET = "ask_"  # noqa: S105 - a prefix
     INITIAL_ACCESS_TOKEN = "asi_"  # noqa: S105 - a prefix
     REGISTRATION_ACCESS_TOKEN = "asg_"  # noqa: S105 - a prefix
     SESSION = "asn_"
