@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from authserver.cli.dev_settings import DEV_DATABASE, dev_defaults
+from authserver.cli.dev_settings import dev_database, dev_defaults
 from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.terminal import Terminal
 from authserver.hasher import Hasher
@@ -25,6 +25,7 @@ _SETTINGS_OF_A_PLACE: Final = (
     "AUTHSERVER_ISSUER",
     "AUTHSERVER_DATABASE_URL",
     "AUTHSERVER_DATABASE_URL_FILE",
+    "AUTHSERVER_SEALING_KEY_FILE",
     CONFIG_NAME,
 )
 
@@ -59,7 +60,7 @@ def read_dev_settings(*, port: int, api_port: int, web_port: int) -> Settings:
     environ = {name: value for name, value in os.environ.items() if name not in _SETTINGS_OF_A_PLACE}
     defaults = dev_defaults(port=port, api_port=api_port, web_port=web_port)
     try:
-        return load_settings(environ, DEV_DATABASE.parent, defaults=defaults)
+        return load_settings(environ, dev_database().parent, defaults=defaults)
     except SettingsError as error:
         raise CommandFailedError(f"The settings cannot be used.\n{error}", exit_code=WRONG_USAGE) from error
 
@@ -67,9 +68,9 @@ def read_dev_settings(*, port: int, api_port: int, web_port: int) -> Settings:
 def find_settings(terminal: Terminal) -> Settings:
     """Read the settings; where none name a place, those of ``authserver dev`` if it has run here."""
     names_a_place = any(os.environ.get(name) for name in _SETTINGS_OF_A_PLACE) or Path(CONFIG_FILE).exists()
-    if names_a_place or not DEV_DATABASE.exists():
+    if names_a_place or not dev_database().exists():
         return read_settings()
-    terminal.say(f"Using {DEV_DATABASE}, the database of authserver dev.")
+    terminal.say(f"Using {dev_database()}, the database of authserver dev.")
     return read_settings(dev_defaults())
 
 

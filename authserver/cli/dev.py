@@ -52,7 +52,8 @@ def dev(
 ) -> None:
     """Start a demo issuer. Not for real users: its passwords are printed in the manual.
 
-    Data stays in var/dev.sqlite3 between starts; delete var/ to begin anew. Settings of the environment are read, but
+    Data stays in var/dev.sqlite3 between starts; delete var/ to begin anew. An issuer at another port has its own data,
+    in var/dev-PORT.sqlite3. Settings of the environment are read, but
     never which issuer, database or sealing key is meant.
     """
     started_at = time.monotonic()
@@ -63,7 +64,9 @@ def dev(
     sockets = _check_ports(port, samples)
     settings = read_dev_settings(port=port, api_port=api_port, web_port=web_port)
     configure_logs(settings.log_level, readable=True)
-    told = Told(settings=settings, samples=samples, api_port=api_port, started_at=started_at, terminal=terminal)
+    told = Told(
+        settings=settings, samples=samples, port=port, api_port=api_port, started_at=started_at, terminal=terminal
+    )
     with running(samples) as children, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(settings, sockets, children, told, web_port=web_port))
     raise typer.Exit(code)

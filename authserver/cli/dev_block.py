@@ -13,7 +13,7 @@ from typing import Final
 from authserver.app import FEATURES
 from authserver.cli.dev_data import EMAIL, MACHINE_CLIENT_ID, MACHINE_CLIENT_SECRET, PASSWORD
 from authserver.cli.dev_samples import Sample
-from authserver.cli.dev_settings import DEV_DATABASE, DEV_SEALING_KEY
+from authserver.cli.dev_settings import ISSUER_PORT, dev_database, dev_sealing_key
 from authserver.cli.terminal import Colour, Terminal
 from authserver.feature import Demo
 from authserver.settings import Settings
@@ -29,6 +29,7 @@ class Told:
 
     settings: Settings
     samples: Sequence[Sample]
+    port: int
     api_port: int
     started_at: float
     terminal: Terminal
@@ -45,10 +46,10 @@ def describe_start(told: Told) -> str:
     lines = [("Issuer", issuer), ("Demo user", f"{EMAIL}  /  {PASSWORD}")]
     lines += [line for feature in FEATURES for line in feature.dev_lines(issuer)]
     colour = Colour.for_stream(sys.stdout, refused=told.terminal.no_color)
-    missing = find_missing(told.settings)
+    missing = find_missing(told.settings, told.port)
     return "\n".join(
         (
-            f"authserver {metadata.version('authserver')} · dev mode · SQLite {DEV_DATABASE}",
+            f"authserver {metadata.version('authserver')} · dev mode · SQLite {dev_database(told.port)}",
             "",
             *(f"  {colour.bold(label.ljust(_LABEL_WIDTH))} {text}" for label, text in lines),
             *_describe_samples(told.samples, colour),
@@ -61,23 +62,27 @@ def describe_start(told: Told) -> str:
     )
 
 
-def find_missing(settings: Settings) -> list[str]:
+def find_missing(settings: Settings, port: int) -> list[str]:
     """Return what stands between these settings and production, each in a few words."""
     checks = (
         (settings.issuer.startswith("http:"), "ISSUER is http"),
-        (settings.sealing_key_file == DEV_SEALING_KEY, "SEALING_KEY_FILE is the dev key"),
+        (settings.sealing_key_file == dev_sealing_key(port), "SEALING_KEY_FILE is the dev key"),
         (settings.database_url.startswith("sqlite:"), "DATABASE_URL is SQLite: one process"),
         (settings.jwks_max_age < _PRODUCTION_JWKS_MAX_AGE, "JWKS_MAX_AGE is seconds"),
         (not settings.drain_seconds, "DRAIN_SECONDS is 0"),
-        (settings.database_url == f"sqlite:///{DEV_DATABASE}", "the demo's passwords are public"),
+        (settings.database_url == f"sqlite:///{dev_database(port)}", "the demo's passwords are public"),
     )
     return [words for applies, words in checks if applies]
 
 
 def _describe_samples(samples: Sequence[Sample], colour: Colour) -> list[str]:
-    if not samples:
-        return []
-    return ["  " + "      ".join(f"{colour.bold(sample.label.ljust(_LABEL_WIDTH))} {sample.url}" for sample in samples)]
+    """Return them in one line: the first label in the column of labels, the others beside it."""
+    widths = (_LABEL_WIDTH + 1, *(len(sample.label) + 2 for sample in samples[1:]))
+    places = [
+        f"{colour.bold(sample.label)}{' ' * (width - len(sample.label))}{sample.url}"
+        for sample, width in zip(samples, widths, strict=False)
+    ]
+    return ["  " + "      ".join(places)] if places else []
 
 
 def _describe_commands(told: Told, colour: Colour) -> list[str]:
@@ -89,10 +94,20 @@ def _describe_commands(told: Told, colour: Colour) -> list[str]:
         """ | sed -E 's/.*"access_token":"([^"]+)".*/\\1/'); echo $TOKEN"""
     )
     own_app = 'clients create --type web --name "My app" --redirect-uri http://localhost:3000/callback'
-    commands = [("A first token", token), ("Your own app", f"{_find_own_name()} {own_app}")]
+    commands = [("A first token", token), ("Your own app", f"{_name_place(told)}{_find_own_name()} {own_app}")]
     if told.samples:
         commands.insert(1, ("The API with it", f'curl -s {api}/experiment -H "Authorization: Bearer $TOKEN"'))
     return [f"  {colour.bold(label.ljust(_COMMAND_WIDTH))} {text}" for label, text in commands]
+
+
+def _name_place(told: Told) -> str:
+    """Return the settings that a command needs to find this issuer: none where it is the usual one."""
+    if told.port == ISSUER_PORT:
+        return ""
+    return (
+        f"AUTHSERVER_ISSUER={told.settings.issuer} AUTHSERVER_DATABASE_URL={told.settings.database_url}"
+        f" AUTHSERVER_SEALING_KEY_FILE={told.settings.sealing_key_file} "
+    )
 
 
 def _find_own_name() -> str:

@@ -1,6 +1,7 @@
 """How the issuer is served: uvicorn as this server wants it, and an orderly end."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import Sequence
@@ -54,6 +55,11 @@ class Server(uvicorn.Server):
         self._life = life
         self.exit_code = 0
         self._drain = drain
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop; where the application cannot start, ``started`` stays False."""
+        with contextlib.suppress(SystemExit):  # uvicorn leaves the process; whoever runs this has more to clean up
+            await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Begin to drain at the first signal; stop at the second, and at once at the third."""

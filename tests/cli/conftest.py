@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -95,5 +96,18 @@ def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield start_command
     for process in started:
         if process.poll() is None:
-            process.kill()
+            for pid in (*descendants_of(process.pid), process.pid):
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
+
+
+def descendants_of(pid: int) -> set[int]:
+    """Return the processes that a process has started, and that these have started."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found: set[int] = set()
+    new = {pid}
+    while new:
+        found |= new
+        new = {child for child, parent in parents if parent in new} - found
+    return found - {pid}
