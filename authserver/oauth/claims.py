@@ -23,6 +23,13 @@ JTI_ENTROPY_BYTES: Final = 8
 _JTI_LENGTH: Final = 32  # characters of base64url for a grant id and the entropy
 _NO_GRANT: Final = UUID(int=0)
 
+# What an ID token may hold (OIDC Core §2, §3.1.3.6; Session Management's `sid`).
+# fmt: off
+ID_TOKEN_CLAIMS: Final = (
+    "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid",
+)
+# fmt: on
+
 # What only the issuer may say in a token. Whoever adds claims of their own later must not reach these.
 # fmt: off
 RESERVED_CLAIMS: Final = frozenset({

@@ -9,6 +9,7 @@ from authserver.features.token.authorization_code import AuthorizationCodeGrant
 from authserver.features.token.client_credentials import ClientCredentialsGrant
 from authserver.features.token.endpoint import token
 from authserver.features.token.refresh_token import RefreshTokenGrant
+from authserver.oauth.claims import ID_TOKEN_CLAIMS
 from authserver.oauth.client_auth import METHODS_OFFERED, SIGNING_ALGORITHMS
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def _metadata(settings: Settings) -> Mapping[str, object]:
         "token_endpoint": f"{settings.issuer}/token",
         "token_endpoint_auth_methods_supported": list(METHODS_OFFERED),
         "token_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "claims_supported": list(ID_TOKEN_CLAIMS),
     }
 
 
