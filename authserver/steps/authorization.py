@@ -23,6 +23,8 @@ from authserver.store import consents, transactions
 from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from authserver.feature import Call
     from authserver.oauth.authorization_request import Checked
     from authserver.oauth.interaction import NextStep, SignedIn
@@ -42,6 +44,7 @@ class Progress:
     transaction: Transaction
     signed_in: SignedIn | None
     step: NextStep
+    now: datetime  # the database's clock, by which the step was chosen
 
 
 async def check_request(call: Call, form: Params) -> AuthorizationRequest:
@@ -73,6 +76,7 @@ async def judge(
     consent = None
     if signed_in is not None and not request.client.first_party:
         consent = await consents.find(tx, signed_in.user.id, request.client.client_id)
+    now = await tx.now()
     step = next_step(
         request,
         transaction=transaction,
@@ -81,9 +85,9 @@ async def judge(
         hint_subject=hint_subject,
         offered_acrs=OFFERED_ACRS,
         session_idle=call.services.settings.session_idle_lifetime,
-        now=await tx.now(),
+        now=now,
     )
-    return Progress(request=request, transaction=transaction, signed_in=signed_in, step=step)
+    return Progress(request=request, transaction=transaction, signed_in=signed_in, step=step, now=now)
 
 
 def respond(call: Call, client: Client, response: AuthorizationResponse, **log: str) -> Answer:

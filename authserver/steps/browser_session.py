@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from authserver.ids import uuid7
 from authserver.oauth.interaction import SignedIn, is_live
@@ -12,8 +13,10 @@ from authserver.oauth.values import Session
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.sealing.subkeys import Label
 from authserver.store import grants, sessions
+from authserver.web.answers import redirect_answer
 from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
 from authserver.web.csrf import csrf_token, judge_form
+from authserver.web.edge import URL_LIMIT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.oauth.values import User
     from authserver.store.engine import Tx
+    from authserver.web.answers import Answer
     from authserver.web.csrf import FormOrigin
 
 DEVICE_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
@@ -80,6 +84,19 @@ def open_browser(call: Call) -> Browser:
     return Browser(secret=secret, headers=(set_cookie(BROWSER, secret),))
 
 
+def ask_by_get(call: Call, form: Params) -> Answer | None:
+    """Return the redirect that lets an app's POST bring the browser's cookies; None where it need not, or is too long.
+
+    A browser keeps SameSite=Lax cookies back from a form of another site and sends them when it goes somewhere by GET.
+    Answered as it came, such a POST would be one of a browser that was never here: nobody would seem signed in, and the
+    cookies set or cleared in the answer would undo what the browser does have (SECURITY row 94).
+    """
+    if call.facts.method != "POST" or call.facts.cookie(BROWSER) or call.facts.cookie(SESSION):
+        return None
+    query = urlencode(list(form))
+    return redirect_answer(f"{call.facts.path}?{query}") if len(query) <= URL_LIMIT else None
+
+
 def form_token(call: Call, browser: Browser) -> str:
     """Return the hidden ``csrf`` field of every form shown to this browser."""
     return csrf_token(call.services.subkeys.current(Label.CSRF), browser.secret)
@@ -125,14 +142,24 @@ async def start_session(
         await sessions.add(tx, session, hash_secret(secret), user_agent=agent, address=call.facts.address)
     lifetime = None if shared_computer else settings.session_absolute_lifetime
     headers = [set_cookie(SESSION, secret, lifetime)]
-    if not shared_computer:
+    if not shared_computer and not await is_known_device(call, tx, user):  # one row a device, not one a login
         device = new_secret(Prefix.DEVICE)
         await sessions.remember_device(tx, hash_secret(device), user.id)
         headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
     return Started(session=session, headers=tuple(headers))
 
 
-async def end_session(tx: Tx, session_id: UUID, now: datetime, reason: str) -> None:
-    """End a session, the row first, then what apps hold through it but for offline access (DESIGN §5)."""
-    await sessions.end(tx, session_id, now, reason)
+async def is_known_device(call: Call, tx: Tx, user: User) -> bool:
+    """Tell whether this user signed in in this browser before."""
+    device = call.facts.cookie(DEVICE)
+    return device is not None and await sessions.is_known_device(tx, hash_secret(device), user.id)
+
+
+async def end_session(tx: Tx, session_id: UUID, now: datetime, reason: str) -> bool:
+    """End a session, the row first, then what apps hold through it but for offline access (DESIGN §5).
+
+    Return False where it had been ended before.
+    """
+    ended = await sessions.end(tx, session_id, now, reason)
     await grants.revoke_of_session(tx, session_id, reason)
+    return ended

@@ -4,7 +4,7 @@ The tables in tests/specifications name these tests; the rest of the rules is he
 """
 
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import joserfc.jwt
 import pytest
@@ -76,6 +76,29 @@ async def test_get_and_post_are_answered_alike(server):
     )
     assert by_get.status_code == by_post.status_code == 303
     assert answer_of(by_get).keys() == answer_of(by_post).keys() == {"code", "state", "iss"}
+
+
+@pytest.mark.parametrize("prompt", ["", "none"])
+async def test_a_form_of_an_app_finds_the_user_signed_in(server, prompt):
+    """Browsers keep SameSite=Lax cookies back from another site's POST, and send them where it leads."""
+    browser = server.browser()
+    await server.get_code(browser=browser)
+    before = dict(browser.cookies)
+    form = parse_qsl(urlsplit(server.authorization_url(prompt=prompt)).query)
+    headers = {"origin": "https://app.example", "sec-fetch-site": "cross-site", "content-type": FORM}
+    response = await server.http.post("/authorize", content=urlencode(form), headers=headers)
+    assert response.status_code == 303
+    assert "set-cookie" not in response.headers, "it would replace what the browser has"
+    answer = answer_of(await browser.open(ISSUER + response.headers["location"]))
+    assert answer.keys() == {"code", "state", "iss"}
+    assert browser.cookies == before
+
+
+async def test_a_form_too_long_for_an_address_is_answered_as_it_came(server):
+    form = dict(parse_qsl(urlsplit(server.authorization_url()).query)) | {"login_hint": "ä" * 2500}
+    response = await server.post("/authorize", form)
+    assert response.status_code == 303
+    assert response.headers["location"].startswith("/login/")
 
 
 async def test_parameters_in_the_url_of_a_post_are_not_read(server):

@@ -43,6 +43,40 @@ async def test_a_form_of_another_site_signs_nobody_out(server):
     assert await is_signed_in(server, browser)
 
 
+@pytest.mark.attack(94)
+async def test_a_post_of_another_site_asks_first_and_leaves_the_cookies(server):
+    """Browsers keep SameSite=Lax cookies back from another site's POST, and send them where it leads."""
+    browser = server.browser()
+    await server.code_flow(browser=browser)
+    before = dict(browser.cookies)
+    for form in ({}, {"decision": "sign_out"}, {"client_id": WEB.client_id, "post_logout_redirect_uri": GOODBYE}):
+        response = await server.post("/end_session", form, sec_fetch_site="cross-site", origin="https://evil.example")
+        assert response.status_code == 303
+        assert "set-cookie" not in response.headers
+        page = await browser.open(server.issuer + response.headers["location"])
+        assert (page.status_code, "Sign out?" in page.text) == (200, True)
+        assert browser.cookies == before
+    assert await is_signed_in(server, browser)
+
+
+async def test_an_apps_post_with_the_id_token_signs_out_at_once(server):
+    browser = server.browser()
+    tokens = await server.code_flow(browser=browser)
+    form = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": GOODBYE}
+    response = await server.post("/end_session", form, sec_fetch_site="cross-site", origin="https://app.example")
+    response = await browser.open(server.issuer + response.headers["location"])
+    assert (response.status_code, response.headers["location"]) == (303, GOODBYE)
+    assert not await is_signed_in(server, browser)
+
+
+async def test_a_session_ends_once(server):
+    browser = server.browser()
+    tokens = await server.code_flow(browser=browser)
+    for _ in range(3):
+        await browser.get(f"{server.issuer}/end_session?id_token_hint={tokens['id_token']}")
+    assert (await server.audit_events()).count("session_ended") == 1
+
+
 async def test_the_button_ends_the_session_and_what_apps_hold_through_it(server):
     browser = server.browser()
     tokens = await server.code_flow(browser=browser)

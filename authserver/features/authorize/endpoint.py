@@ -20,7 +20,7 @@ from authserver.steps.authorization import (
     respond,
     respond_error,
 )
-from authserver.steps.browser_session import find_browser_hash, open_browser
+from authserver.steps.browser_session import ask_by_get, find_browser_hash, open_browser
 from authserver.steps.id_token_hint import read_hint
 from authserver.store import transactions
 from authserver.web.answers import redirect_answer
@@ -41,6 +41,9 @@ async def authorize(call: Call, form: Params) -> Answer:
         hint_subject = read_hint(call, request)
     except AuthorizationError as error:
         return respond_error(call, error.checked, error)
+    by_get = ask_by_get(call, form)
+    if by_get is not None:
+        return by_get
     browser = open_browser(call)
     async with call.services.engine.begin() as tx:
         now = await tx.now()
@@ -65,7 +68,7 @@ async def resume(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the cont
     except AuthorizationError as error:
         return respond_error(call, error.checked, error)
     finished_at = progress.transaction.finished_at
-    if finished_at is not None and call.now >= finished_at + FINISHED_AGAIN:
+    if finished_at is not None and progress.now >= finished_at + FINISHED_AGAIN:
         return _already_signed_in(call, progress)
     return await _answer(call, progress)
 

@@ -14,7 +14,7 @@ from authserver.oauth.end_session import (
 )
 from authserver.steps import browser_session
 from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import find_signed_in, form_token, judge_own_form, open_browser
+from authserver.steps.browser_session import ask_by_get, find_signed_in, form_token, judge_own_form, open_browser
 from authserver.steps.id_token_hint import verify_hint
 from authserver.store import grants
 from authserver.web.answers import redirect_answer
@@ -36,6 +36,9 @@ _CARRIED: Final = ("id_token_hint", "client_id", "post_logout_redirect_uri", "st
 async def end_session(call: Call, params: Params) -> Answer:
     """Answer GET and POST /end_session. The app's request comes by either; our own form carries ``decision`` too."""
     request = parse_end_session_request(params)
+    by_get = ask_by_get(call, params)
+    if by_get is not None:
+        return by_get
     async with call.services.engine.begin() as tx:
         signed_in = await find_signed_in(call, tx)
     decision = _decide(call, request, signed_in)
@@ -73,15 +76,15 @@ async def _end(call: Call, decision: EndNow) -> Answer:
     client_id = decision.client.client_id if decision.client is not None else None
     if decision.session_id is not None:
         async with call.services.engine.begin() as tx:
-            await browser_session.end_session(tx, decision.session_id, await tx.now(), REASON)
-            await record(
-                call,
-                tx,
-                "session_ended",
-                client_id=client_id,
-                session_id=decision.session_id,
-                detail={"reason": REASON},
-            )
+            if await browser_session.end_session(tx, decision.session_id, await tx.now(), REASON):
+                await record(
+                    call,
+                    tx,
+                    "session_ended",
+                    client_id=client_id,
+                    session_id=decision.session_id,
+                    detail={"reason": REASON},
+                )
     log = {"client": client_id} if client_id is not None else {}
     if decision.location is not None:
         return redirect_answer(decision.location, clear_cookie(SESSION), log=log)
