@@ -91,7 +91,7 @@ async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool
 
 
 async def _attempt(call: Call, tx: Tx, login: str, user: User | None) -> Try:
-    account = str(user.id) if user is not None else login.casefold().strip()
+    account = str(user.id) if user is not None else users.name_key(login.strip())  # or spellings would tell who exists
     device = call.facts.cookie(DEVICE)
     if user is not None and device is not None and await sessions.is_known_device(tx, hash_secret(device), user.id):
         return Try(account=account, address=call.facts.address, known_device=hash_secret(device))

@@ -135,6 +135,15 @@ async def test_consent_is_given_on_our_own_page_only(server):
 
 
 @pytest.mark.attack(103)
+async def test_a_form_of_another_site_does_not_replace_the_browsers_cookie(server):
+    """It comes without the cookie that the browser has; a new one would end the sign-ins under way."""
+    form = {"username": USER.username, "password": PASSWORD}
+    response = await server.post("/login", form, sec_fetch_site="cross-site", origin="https://evil.example")
+    assert (response.status_code, server.refusal) == (403, "csrf")
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.attack(103)
 async def test_nobody_is_signed_in_by_a_foreign_form(server):
     victim, attacker = server.browser(), server.browser()
     form = {"username": OTHER_USER.username, "password": PASSWORD}
@@ -183,6 +192,16 @@ async def test_every_spelling_of_a_login_shares_one_budget(server):
         statuses.append(response.status_code)
     assert statuses[:5] == [422] * 5
     assert statuses[5:] == [429] * 2
+
+
+@pytest.mark.attack(104, 106)
+async def test_the_budget_of_nobody_is_shared_as_somebodys_is(server):
+    statuses = []
+    for username in ("eve", "EVE", " eve ", "ｅｖｅ", "Eve", "ＥＶＥ", "eve"):
+        browser = server.browser()
+        page = await browser.get(f"{server.issuer}/login")
+        statuses.append((await browser.submit(page, username=username, password="wrong")).status_code)
+    assert statuses == [422] * 5 + [429] * 2
 
 
 @pytest.mark.attack(106)

@@ -63,7 +63,7 @@ async def login(call: Call, params: Params) -> Answer:
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
     """Check where the form comes from, then who fills it in; whatever is wrong shows the page again."""
     origin = judge_own_form(call, params)
-    if origin != "own" and find_browser_hash(call) is None:
+    if origin != "own" and find_browser_hash(call) is None and not _is_cross_site(call):
         return _page(call, form, progress, problem="cookies", status=403)
     if origin == "foreign":
         raise foreign_form()
@@ -84,6 +84,11 @@ async def _submit(call: Call, params: Params, form: Form, progress: Progress | N
         return page.with_headers(("retry-after", str(error.retry_after)))
     back = f"/authorize/{progress.transaction.id}" if progress is not None else "/"
     return redirect_answer(back, *started.headers, log={"user": str(proven.user.id)})
+
+
+def _is_cross_site(call: Call) -> bool:
+    """Tell whether the browser says so: then it may well have our cookie, which a new one would replace."""
+    return call.facts.header(b"sec-fetch-site") in {"cross-site", "same-site"}
 
 
 def _find_gap(origin: FormOrigin, username: str, password: str | None) -> str | None:
