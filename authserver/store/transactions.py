@@ -51,7 +51,7 @@ async def deny(tx: Tx, transaction_id: UUID) -> bool:
 
 
 async def finish(tx: Tx, transaction_id: UUID, at: datetime) -> bool:
-    """End a sign-in, once: return False where somebody was faster, so that nobody gets two codes from it."""
+    """Note when a sign-in was finished; return False where it had been, and keep the first time."""
     return await _set(tx, transaction_id, finished_at=at)
 
 
