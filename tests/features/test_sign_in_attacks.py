@@ -273,6 +273,15 @@ async def test_a_stolen_known_device_has_a_budget_too(server):
     assert statuses == [422] * 5 + [429] * 2
 
 
+async def test_a_device_is_remembered_once_however_often_its_user_signs_in(server):
+    browser = server.browser()
+    for _ in range(3):
+        await server.login(browser)
+    assert len(await server.rows("SELECT device_hash FROM devices")) == 1
+    await server.login(browser, user=OTHER_USER)
+    assert len(await server.rows("SELECT device_hash FROM devices")) == 2
+
+
 @pytest.mark.attack(118)
 async def test_long_passwords_and_many_logins_cost_little(server):
     browser = server.browser()
