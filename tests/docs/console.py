@@ -44,8 +44,9 @@ class Reader:
         self._shell = stack.enter_context(_process(["bash", "--norc"], folder))
 
     def here(self, text: str) -> str:
-        """Return a page's text with this run's ports."""
-        return re.sub(r"\b900[0-2]\b", lambda found: self._ports[found[0]], text)
+        """Return a page's text with this run's ports, and with the database that belongs to them."""
+        moved = text.replace("var/dev.sqlite3", f"var/dev-{self._ports['9000']}.sqlite3")
+        return re.sub(r"\b900[0-2]\b", lambda found: self._ports[found[0]], moved)
 
     def type(self, command: Command) -> tuple[str, int]:
         """Run one command; return what it printed, stderr included, and its exit code."""
@@ -62,7 +63,15 @@ class Reader:
         issuer, api, app = self._ports.values()
         dev: list[str | Path] = [BIN / "authserver", "dev", "--port", issuer, "--api-port", api, "--web-port", app]
         process = self._stack.enter_context(_process(dev, self._folder))
-        return _read_until(process, re.compile(rf"{READY}.*\n"))
+        printed = _read_until(process, re.compile(rf"{READY}.*\n"))
+        self._look_at_this_demo(f"http://localhost:{issuer}", f"var/dev-{issuer}")
+        return printed
+
+    def _look_at_this_demo(self, issuer: str, stem: str) -> None:
+        """Tell commands which demo is meant; on the ports of the page they would find it by themselves."""
+        settings = f"ISSUER={issuer} AUTHSERVER_DATABASE_URL=sqlite:///{stem}.sqlite3"
+        self.type(Command(line=0, text=f"export AUTHSERVER_{settings}", output=""))
+        self.type(Command(line=0, text=f"export AUTHSERVER_SEALING_KEY_FILE={stem}-sealing.key", output=""))
 
 
 @contextmanager

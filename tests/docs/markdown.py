@@ -52,14 +52,14 @@ def commands(markdown: str) -> list[Command]:
 
 
 def matches(promised: str, real: str) -> bool:
-    """Say whether real output is what a page promises, `…` standing for what varies."""
+    """Say whether real output is what a page promises, `…` standing for what varies. Blank lines are not compared."""
     pattern = ""
     for line in promised.strip().splitlines():
         if line.strip() == ANYTHING:
             pattern += r"(?:.*\n)*?"
         else:
             pattern += ".*".join(re.escape(part.rstrip()) for part in line.split(ANYTHING)) + r"[ ]*\n"
-    return re.fullmatch(pattern, real.strip() + "\n") is not None
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in real.splitlines() if line.strip())) is not None
 
 
 def without_code(markdown: str) -> str:
