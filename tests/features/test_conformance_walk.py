@@ -1,4 +1,4 @@
-"""The OpenID Foundation's basic and dynamic profiles, walked by hand: clients as its suite registers them, what they ask.
+"""The OpenID Foundation's basic and dynamic profiles, walked by hand: its suite's clients, and what they ask.
 
 The suite registers with an initial access token: a client that nobody vouches for is asked for consent each time
 (SECURITY row 15), so `prompt=none` could never succeed for it.
