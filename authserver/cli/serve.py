@@ -45,9 +45,10 @@ def serve(
             exit_code=WRONG_USAGE,
         )
     asyncio.run(check_may_serve(settings, terminal))
-    configure_logs(settings.log_level)
     sockets = ports.listen(host, port, fix=f"authserver serve --port {port + 100}")
     terminal.say(f"Serving {settings.issuer} on {host}:{sockets[0].getsockname()[1]}")
+
+    configure_logs(settings.log_level)
 
     def work() -> int:
         from authserver.cli.serving import run  # noqa: PLC0415  # each worker makes its own application after the fork

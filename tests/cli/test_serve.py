@@ -51,16 +51,19 @@ def wait_until_ready(process, port, seconds=20):
     pytest.fail("the server did not become ready")
 
 
-@pytest.fixture
-def settings(here, database_url, start):
-    values = environment(here, database_url)
+def install(start, here, database_url, **more):
+    values = environment(here, database_url, **more)
     _, err = (process := start("init", **values)).communicate(timeout=30)
     assert process.returncode == 0, err
     return values
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_becomes_ready_and_ends_in_order(start, settings, number):
+@pytest.mark.parametrize(
+    ("database", "number"),
+    [("sqlite_url", signal.SIGINT), ("sqlite_url", signal.SIGTERM), ("postgresql_url", signal.SIGTERM)],
+)
+def test_a_server_becomes_ready_and_ends_in_order(start, here, request, database, number):
+    settings = install(start, here, request.getfixturevalue(database))
     port = free_port()
     server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
@@ -74,9 +77,10 @@ def test_a_server_becomes_ready_and_ends_in_order(start, settings, number):
     assert start("healthcheck", "--port", str(port)).wait(timeout=10) == 1
 
 
-def test_a_server_that_is_told_to_stop_first_says_that_it_is_not_ready(start, settings):
+def test_a_server_that_is_told_to_stop_first_says_that_it_is_not_ready(start, here, sqlite_url):
+    settings = install(start, here, sqlite_url, AUTHSERVER_DRAIN_SECONDS="2")
     port = free_port()
-    server = start("serve", "--port", str(port), **settings | {"AUTHSERVER_DRAIN_SECONDS": "2"})
+    server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
     server.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 1.5
@@ -94,8 +98,8 @@ def test_more_workers_than_one_are_refused_on_sqlite_with_the_way_to_postgresql(
 
 
 def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postgresql_url):
-    values = environment(here, postgresql_url)
-    assert start("init", **values).wait(timeout=30) == 0
+    """And all of them end with the process that watches over them, even where it had no time to tell them."""
+    values = install(start, here, postgresql_url)
     port = free_port()
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
@@ -110,23 +114,26 @@ def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postg
     assert len(after) == 2
     assert before[0] not in after
     wait_until_ready(server, port)
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=15) == 0
-    assert not any(is_running(pid) for pid in after)
+    server.kill()
+    assert_gone(after)
 
 
-def test_workers_end_with_the_process_that_watches_over_them(start, here, postgresql_url):
-    values = environment(here, postgresql_url)
-    assert start("init", **values).wait(timeout=30) == 0
+def test_workers_stop_when_they_are_told_to(start, here, postgresql_url):
+    values = install(start, here, postgresql_url)
     port = free_port()
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
     workers = children_of(server.pid)
-    server.kill()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=15) == 0
+    assert_gone(workers)
+
+
+def assert_gone(pids):
     deadline = time.monotonic() + 10
-    while any(is_running(pid) for pid in workers) and time.monotonic() < deadline:
+    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(is_running(pid) for pid in workers)
+    assert not any(is_running(pid) for pid in pids)
 
 
 def test_a_taken_port_is_named_with_its_process_and_the_way_out(installed):
@@ -141,8 +148,7 @@ def test_a_taken_port_is_named_with_its_process_and_the_way_out(installed):
 
 
 def test_a_second_server_of_one_sqlite_file_is_refused(start, here, sqlite_url):
-    values = environment(here, sqlite_url)
-    assert start("init", **values).wait(timeout=30) == 0
+    values = install(start, here, sqlite_url)
     first_port = free_port()
     first = start("serve", "--port", str(first_port), **values)
     wait_until_ready(first, first_port)

@@ -1,5 +1,6 @@
 """The forms of output: a table for a person, values for a pipe, a document for a program."""
 
+import contextlib
 import io
 import json
 import os
@@ -30,10 +31,12 @@ def on_screen(monkeypatch):
         with os.fdopen(terminal, "w") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", stream)
             action()
-            stream.flush()
-            shown = os.read(controller, 100_000).decode().replace("\r\n", "\n")
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+            while chunk := os.read(controller, 4096):
+                shown += chunk
         os.close(controller)
-        return shown
+        return shown.decode().replace("\r\n", "\n")
 
     return watch
 
