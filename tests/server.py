@@ -17,6 +17,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+from uuid import UUID
 
 import httpx2
 from sqlalchemy import update
@@ -71,9 +72,7 @@ SERVICE = replace(
 )
 NOTES_API = replace(SERVICE, client_id="notes-api", client_name="Notes API", introspects=(NOTES.identifier,))
 CLIENTS = (WEB, SPA, NATIVE, SERVICE, NOTES_API)
-OTHER_USER = replace(
-    USER, id=USER.id.__class__("01890000-0000-7000-8000-00000000000b"), username="bob", email="bob@example.com"
-)
+OTHER_USER = replace(USER, id=UUID("01890000-0000-7000-8000-00000000000b"), username="bob", email="bob@example.com")
 
 _KEYS: dict[str, tuple[Any, Any]] = {}  # by issuer: two RSA keys cost a second, so they are made once
 
