@@ -76,20 +76,20 @@ class Directory:
         return self._clients.get(client_id)
 
     async def find_client_fresh(self, client_id: str) -> Client | None:
-        """Return a client; where it is unknown, one poll that begins after this call decides.
-
-        So a client that was registered on another node a moment ago is found. Everybody who misses within 0.1 s waits
-        for the same poll.
-        """
+        """Return a client; where it is unknown, :meth:`catch_up` first: it may be new on another node."""
         client = self._clients.get(client_id)
         if client is not None:
             return client
+        await self.catch_up()
+        return self._clients.get(client_id)
+
+    async def catch_up(self) -> None:
+        """Know all that was committed before this call. Everybody who asks within 0.1 s waits for the same poll."""
         asked_at = self._monotonic()
         async with self._polling:
             if self._polled_at < asked_at:
                 await asyncio.sleep(max(0.0, self._polled_at + MISS_INTERVAL - self._monotonic()))
                 await self._poll()
-        return self._clients.get(client_id)
 
     def find_resource(self, identifier: str) -> Resource | None:
         """Return a resource as of the last poll."""

@@ -6,6 +6,7 @@ What each refusal means is held in tests/oauth; here every endpoint that asks fo
 import time
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from secrets import token_urlsafe
 
 import pytest
@@ -15,6 +16,7 @@ from authserver.oauth.client_auth import JWT_BEARER
 from authserver.oauth.values import AuthMethod
 from authserver.operations import clients as client_operations
 from authserver.store import clients
+from authserver.store.directory import Directory
 from authserver.store.tables import ClientSecrets
 from tests.jose.keys import client_key, public
 from tests.oauth.examples import SECRET, WEB
@@ -123,6 +125,32 @@ async def test_an_unknown_client_and_a_wrong_secret_answer_alike(server):
         assert response.status_code == wrong.status_code == 401
         assert response.json() | {"request_id": ""} == wrong.json() | {"request_id": ""}
         assert response.headers["www-authenticate"] == wrong.headers["www-authenticate"]
+
+
+@pytest.mark.attack(37)
+@pytest.mark.parametrize("client_id", ["nobody", SERVICE.client_id, POSTER.client_id, SPA.client_id])
+async def test_an_unknown_client_and_a_wrong_secret_take_the_same_way(server, monkeypatch, client_id):
+    polls = []
+    poll = Directory._poll
+    monkeypatch.setattr(Directory, "_poll", lambda self: polls.append(1) or poll(self))
+    await server.services.directory.catch_up()  # nobody finds out by being the first to ask
+    polls.clear()
+    await server.post("/token", GRANT, authorization=basic(client_id, "wrong"))
+    assert len(polls) >= 1, "one is looked for, the other's secret may have changed"
+    polls.clear()
+    assert (await server.call("/token", SERVICE, **GRANT)).status_code == 200
+    assert polls == [], "who is right does not wait"
+
+
+async def test_a_secret_that_was_changed_on_another_node_works_at_once(server):
+    for job in server.app._jobs._tasks:
+        job.cancel()  # nothing else asks what changed
+    secret = replace(SERVICE.secrets[0], secret_hash=sha256(b"changed").digest())
+    async with server.services.engine.begin() as tx:
+        await clients.update(tx, replace(SERVICE, secrets=(secret,)))
+    changed = await server.post("/token", GRANT, authorization=basic(SERVICE.client_id, "changed"))
+    assert changed.status_code == 200
+    assert (await server.call("/token", SERVICE, **GRANT)).status_code == 401
 
 
 @pytest.mark.attack(53)
