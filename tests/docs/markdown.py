@@ -13,6 +13,7 @@ FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<language>[\w-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )
 LINK = re.compile(r"(?<!`)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^()\s]+)\)")
+PICTURE = re.compile(r'(?:src|srcset)="([^"\s]+)"')
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
@@ -68,8 +69,9 @@ def without_code(markdown: str) -> str:
 
 
 def links(markdown: str) -> list[str]:
-    """Return the targets of a page's links."""
-    return LINK.findall(without_code(markdown))
+    """Return the targets of a page's links and pictures."""
+    prose = without_code(markdown)
+    return LINK.findall(prose) + PICTURE.findall(prose)
 
 
 def anchors(markdown: str) -> set[str]:
