@@ -20,12 +20,12 @@ from tests.oauth.examples import CHALLENGE, ISSUER, SECRET, VERIFIER, WEB
 from tests.server import ADDRESS, SERVICE, SPA, basic
 
 bounded = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 # Words that stand for what the world of a test holds: the generators are older than the server.
 LIVE = (b"<access_token>", b"<refresh_token>", b"<id_token>", b"<code>", b"<csrf>", b"<transaction>")
-METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH")
+METHODS = ("GET", "POST", "POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH")
 # fmt: off
 NAMES = (
     "access_token", "acr_values", "claims", "client_assertion", "client_assertion_type", "client_id", "client_secret",
@@ -155,6 +155,7 @@ JWKS = st.dictionaries(st.text(st.characters(), max_size=5), JSON_VALUE, max_siz
 DOCUMENT = (
     st.binary(max_size=50)
     | st.dictionaries(MEMBER, JSON_VALUE, max_size=3).map(lambda more: json.dumps(GOOD | more).encode())
+    | st.text().map(lambda name: json.dumps(GOOD | {"client_name": name, name: name}).encode())
     | JWKS.map(lambda jwks: json.dumps(GOOD | {"jwks": jwks}).encode())
     | JSON_VALUE.map(lambda value: json.dumps(value).encode())
     | st.sampled_from((b'{"a":' + b"9" * 5000 + b"}", b"[" * 30_000))
