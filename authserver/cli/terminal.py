@@ -6,8 +6,10 @@ pipe values are whole, without a head and without colour.
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TextIO, TypeAlias
@@ -115,9 +117,17 @@ class Terminal:
             return True
         if not self.is_interactive:
             raise CommandFailedError("--yes is needed when not on a terminal", exit_code=WRONG_USAGE)
-        if not typer.confirm("Go on?", err=True):
+        with _interruptible():
+            agreed = typer.confirm("Go on?", err=True)
+        if not agreed:
             raise CommandFailedError("Nothing was changed.")
         return True
+
+    def ask_secret(self, label: str) -> str:
+        """Ask for a secret twice, showing neither; only where :attr:`is_interactive`."""
+        with _interruptible():
+            secret: str = typer.prompt(label, hide_input=True, confirmation_prompt="The same again", err=True)
+        return secret
 
     def _show_table(self, records: Sequence[Record], columns: Sequence[str], now: datetime) -> None:
         colour = Colour.for_stream(sys.stdout, refused=self.no_color)
@@ -126,6 +136,16 @@ class Terminal:
         _write("  ".join(colour.bold(head.ljust(width)) for head, width in zip(columns, widths, strict=True)).rstrip())
         for row in rows:
             _write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question: asyncio waits for a coroutine that gives way, and a question does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write(line: str) -> None:

@@ -165,5 +165,4 @@ def _read_password(terminal: Terminal, *, password_stdin: bool) -> str:
         return line.rstrip("\r\n")
     if not terminal.is_interactive:
         raise CommandFailedError("--password-stdin is needed when not on a terminal", exit_code=WRONG_USAGE)
-    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
-    return password
+    return terminal.ask_secret("Password")

@@ -73,16 +73,22 @@ _RULES: Final = (
 )
 
 
-async def purge_expired(engine: Engine, batch: int = BATCH) -> dict[str, int]:
+def _tell_nobody(table: str, rows: int) -> None:
+    pass
+
+
+async def purge_expired(
+    engine: Engine, batch: int = BATCH, *, on_batch: Callable[[str, int], None] = _tell_nobody
+) -> dict[str, int]:
     """Delete what is over and return how many rows of each table.
 
     One short transaction for each batch; rows that somebody holds are left for the next time, so several processes may
-    purge at once and nobody waits for it.
+    purge at once and nobody waits for it. ``on_batch`` hears after each batch of which table how many rows it was.
     """
-    return {str(rule.table.__tablename__): await _purge(engine, rule, batch) for rule in _RULES}
+    return {str(rule.table.__tablename__): await _purge(engine, rule, batch, on_batch) for rule in _RULES}
 
 
-async def _purge(engine: Engine, rule: _Rule, batch: int) -> int:
+async def _purge(engine: Engine, rule: _Rule, batch: int, on_batch: Callable[[str, int], None]) -> int:
     key = tuple(rule.table.__table__.primary_key)  # type: ignore[attr-defined]  # SQLModel does not declare it
     total = 0
     while True:
@@ -90,5 +96,6 @@ async def _purge(engine: Engine, rule: _Rule, batch: int) -> int:
             over = select(*key).where(rule.is_over(await tx.now())).limit(batch).with_for_update(skip_locked=True)
             deleted = (await tx.execute(delete(rule.table).where(tuple_(*key).in_(over)))).rowcount
         total += deleted
+        on_batch(str(rule.table.__tablename__), deleted)
         if deleted < batch:
             return total
