@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import printable
@@ -124,6 +124,8 @@ def _parse(redirect_uri: str) -> re.Match[str]:
     parts = _PARTS.fullmatch(redirect_uri)
     if parts is None:
         raise _refuse(redirect_uri, "it is no absolute URI with a scheme in lower case")
+    if not _is_readable(redirect_uri):
+        raise _refuse(redirect_uri, "its host or port cannot be read")
     return parts
 
 
@@ -148,6 +150,15 @@ def _check_private_use(redirect_uri: str, scheme: str, *, application_type: str,
         raise _refuse(redirect_uri, "a private-use scheme needs a dot, like com.example.app")
     if not _DOTLESS.fullmatch(scheme) or scheme in IANA_REGISTERED:
         raise _refuse(redirect_uri, f"scheme {printable(scheme)} is not an app's own")
+
+
+def _is_readable(uri: str) -> bool:
+    """Tell whether the standard library can take it apart, as others do: in brackets stands a real IPv6 address."""
+    try:
+        urlsplit(uri).port  # noqa: B018 - it is read when it is asked for
+    except ValueError:
+        return False
+    return True
 
 
 def _is_port(port: str | None) -> bool:

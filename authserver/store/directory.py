@@ -150,9 +150,14 @@ def _origins(client: Client) -> set[str]:
     """Return the origins at which a public client's pages live: https, or http on loopback."""
     if not client.is_public or not client.is_active:
         return set()
-    parts = [urlsplit(uri) for uri in client.redirect_uris]
-    return {
-        f"{part.scheme}://{part.netloc.lower()}"
-        for part in parts
-        if part.scheme == "https" or (part.scheme == "http" and part.hostname in _LOOPBACK)
-    }
+    return {origin for uri in client.redirect_uris if (origin := _origin(uri)) is not None}
+
+
+def _origin(uri: str) -> str | None:
+    """Return the origin of a web address, None where it has none or, written by hand, cannot be read."""
+    try:
+        part = urlsplit(uri)
+    except ValueError:
+        return None
+    is_web = part.scheme == "https" or (part.scheme == "http" and part.hostname in _LOOPBACK)
+    return f"{part.scheme}://{part.netloc.lower()}" if is_web else None

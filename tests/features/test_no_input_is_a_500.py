@@ -155,6 +155,14 @@ JWKS = st.dictionaries(st.text(st.characters(), max_size=5), JSON_VALUE, max_siz
 DOCUMENT = (
     st.binary(max_size=50)
     | st.dictionaries(MEMBER, JSON_VALUE, max_size=3).map(lambda more: json.dumps(GOOD | more).encode())
+    | st.text(st.sampled_from("[]:.@/?#%12xa"), max_size=8).map(
+        lambda host: json.dumps(GOOD | {"redirect_uris": [f"https://[{host}", f"https://{host}/cb"]}).encode()
+    )
+    | st.sampled_from(("https://[:::]/cb", "https://[1.2]/cb", "a.b://[x]/cb", "a.b://[::/cb", "https://a:99999/")).map(
+        lambda uri: json.dumps(
+            GOOD | {"redirect_uris": [uri], "application_type": "native", "token_endpoint_auth_method": "none"}
+        ).encode()
+    )
     | st.text().map(lambda name: json.dumps(GOOD | {"client_name": name, name: name}).encode())
     | JWKS.map(lambda jwks: json.dumps(GOOD | {"jwks": jwks}).encode())
     | JSON_VALUE.map(lambda value: json.dumps(value).encode())

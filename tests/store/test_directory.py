@@ -145,6 +145,18 @@ async def test_a_client_that_a_newer_node_wrote_fails_alone(engine, directory, c
     assert directory.find_client("other") == OTHER
 
 
+@pytest.mark.fault("B27")
+async def test_an_address_that_cannot_be_read_keeps_nobody_out(engine, directory):
+    """One client's row must not stop every process from confirming what it knows."""
+    uris = ("https://[:::]/callback", "https://spa.example/callback")
+    public = replace(OTHER, token_endpoint_auth_method=AuthMethod.NONE, redirect_uris=uris)
+    async with engine.begin() as tx:
+        await clients.add(tx, public)
+    await directory.refresh()
+    assert directory.find_client("other") == public
+    assert directory.is_allowed_origin("https://spa.example")
+
+
 @pytest.mark.fault("B30")
 async def test_a_process_that_cannot_confirm_what_it_knows_says_so(directory, clock):
     limit = timedelta(seconds=10)
