@@ -115,7 +115,8 @@ def _find_own_name() -> str:
     program = Path(sys.argv[0])
     if program.name != "authserver":
         return f"{sys.executable} -m authserver"
-    if shutil.which("authserver") is not None:
+    found = shutil.which("authserver")
+    if found is not None and Path(found).samefile(program):
         return "authserver"
     here = Path.cwd()
     return str(program.relative_to(here) if program.is_relative_to(here) else program)
