@@ -93,8 +93,8 @@ def ask_by_get(call: Call, form: Params) -> Answer | None:
     """
     if call.facts.method != "POST" or call.facts.cookie(BROWSER) or call.facts.cookie(SESSION):
         return None
-    query = urlencode(list(form))
-    return redirect_answer(f"{call.facts.path}?{query}") if len(query) <= URL_LIMIT else None
+    location = f"{call.facts.path}?{urlencode(list(form))}"
+    return redirect_answer(location) if len(location) <= URL_LIMIT else None
 
 
 def form_token(call: Call, browser: Browser) -> str:
