@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ from authserver.app import create_app
 from authserver.cli.failure import FAILED, INTERRUPTED
 from authserver.feature import Demo, Life
 from authserver.settings import Settings
+from authserver.web.guard import Guard
 
 GRACEFUL_SECONDS: Final = 20  # for requests under way when the server is told to stop
 KEEP_ALIVE_SECONDS: Final = 75  # longer than a proxy keeps its side, which is 60 s nearly everywhere
-MAX_CONNECTIONS: Final = 4000  # of one process; below the usual limit of open files
+MAX_CONNECTIONS: Final = 4000  # of one process
 
 
 def build_config(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401  # an ASGI app, and uvicorn's own options
@@ -26,7 +28,7 @@ def build_config(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401  # an
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Guard,
         ws="none",
         lifespan="on",
         proxy_headers=False,
@@ -35,11 +37,17 @@ def build_config(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401  # an
         access_log=False,  # the edge writes one event per request
         log_level="warning",
         log_config=None,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=most_connections(),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         **more,
     )
+
+
+def most_connections() -> int:
+    """Return how many sockets one process may hold: a quarter of its files stays for the database and the rest."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files * 3 // 4)
 
 
 class Server(uvicorn.Server):
