@@ -10,7 +10,7 @@ EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
 PROJECTS := $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS))
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	--no-emit-find-links --no-emit-index-url
-CHECKED := authserver clients tests conftest.py
+CHECKED := authserver benchmarks clients tests conftest.py
 T ?= tests/oauth
 
 ifdef UV
@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-fast test-browser check fmt lock audit
+.PHONY: help run install test test-fast test-browser check bench fmt lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ check: $(VENV)/.installed-test ## lint, format, types, import contracts, SECURIT
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.architecture.security_rows
+
+bench: $(VENV)/.installed-test ## CPU per request on SQLite and PostgreSQL: make bench B="--quick --only refresh"
+	$(BIN)/python -m benchmarks.measure $(B)
 
 fmt: $(VENV)/.installed-test ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix $(CHECKED)

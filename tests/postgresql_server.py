@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def find_binaries() -> Path:
 class Postgresql:
     """One server in one folder: data, socket, log and a copy of the binaries where they cannot be read otherwise."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = SERVER_SETTINGS) -> None:
         self.folder = folder
+        self.settings = settings
         self.data = folder / "data"
         self.port = _free_port()
         self.password = secrets.token_hex(16)
@@ -83,7 +85,7 @@ class Postgresql:
         done = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd=self.folder, **self._account)
         if done.returncode:
             raise NoPostgresqlError(f"initdb failed: {done.stderr.strip()}")
-        settings = [part for setting in SERVER_SETTINGS for part in ("-c", setting)]
+        settings = [part for setting in self.settings for part in ("-c", setting)]
         command: list[str | Path] = [
             binaries / "postgres",
             "-D",

@@ -24,6 +24,7 @@ NOUNS: Final = {
     "purge": ("purge", "Delete what has expired; the server does so by itself."),
     "restored": ("restored", "Say that the database came out of a backup, so that it is served again."),
     "healthcheck": ("healthcheck", "Ask the server on this machine whether it is ready."),
+    "bench": ("bench", "Measure what a request costs on this machine."),
     "keys": ("keys", "List, rotate and export the signing keys."),
     "clients": ("clients", "Register apps and look after them."),
     "resources": ("resources", "Register the APIs that tokens are for."),

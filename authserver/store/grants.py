@@ -15,6 +15,7 @@ from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Clients, Grants, Users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -35,6 +36,11 @@ class GrantAndUser:
 async def add(tx: Tx, grant: Grant) -> None:
     """Store a new grant; the caller holds the user, session, consent and client that it rests on."""
     await tx.execute(insert(Grants).values(to_columns(grant)))
+
+
+async def add_all(tx: Tx, new: Sequence[Grant]) -> None:
+    """Store many grants at once; at least one."""
+    await tx.execute(insert(Grants), [to_columns(grant) for grant in new])
 
 
 async def get(tx: Tx, grant_id: UUID) -> Grant | None:

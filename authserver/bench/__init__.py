@@ -1,0 +1,1 @@
+"""What `authserver bench` brings up, drives and measures."""

@@ -1,0 +1,1 @@
+"""`make bench`, and what it has measured."""

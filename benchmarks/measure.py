@@ -1,0 +1,42 @@
+"""``make bench``: the table on SQLite, and on a PostgreSQL with its own defaults that is brought up for it.
+
+Options are those of ``authserver bench``. A server of yours is measured instead where TEST_DATABASE_URL names one; its
+database must be empty. Where there is no PostgreSQL, SQLite alone is measured, and that is said.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.postgresql_server import NoPostgresqlError, Postgresql
+
+SETTINGS = ("max_connections=100",)  # durability is PostgreSQL's default: fsync, full pages, synchronous commits
+
+
+def main(options: list[str]) -> int:
+    """Run the bench and return its exit code."""
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url is not None:
+        return _bench(options, url)
+    server = Postgresql(Path(tempfile.mkdtemp(prefix="authserver-bench-postgresql-")), SETTINGS)
+    try:
+        server.start()
+    except NoPostgresqlError as error:
+        sys.stderr.write(f"SQLite only: {error}\n")
+        return _bench(options, None)
+    else:
+        return _bench(options, server.url)
+    finally:
+        server.stop()
+
+
+def _bench(options: list[str], url: str | None) -> int:
+    command = [sys.executable, "-m", "authserver", "bench"]
+    databases = ["--database", "both", "--database-url", url] if url is not None else []
+    return subprocess.run([*command, *databases, *options], check=False).returncode  # noqa: S603  # our own program
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
