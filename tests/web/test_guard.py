@@ -132,6 +132,14 @@ def test_what_is_missing_of_a_body_after_its_answer_gets_no_second_answer(port):
     assert statuses(received) == [200]
 
 
+def test_a_body_that_comes_after_its_answer_leaves_the_connection_in_order(port):
+    with connect(port) as peer:
+        peer.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf")
+        assert read_answer(peer)[0] == 200
+        peer.sendall(b"more" + GET[:20])
+        assert statuses(read_to_end(peer)) == [408]
+
+
 @pytest.mark.fault("B23")
 def test_a_connection_rests_longer_than_the_patience_and_is_used_again(echo):
     with serving(echo, timeout_keep_alive=6 * PATIENCE) as running, connect(running.port) as peer:
