@@ -5,6 +5,7 @@ Neither uvicorn nor httptools has them; what a request may say is the edge's mat
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -21,11 +22,22 @@ FRAMING_LIMIT: Final = 32 * 1024  # bytes of a request that are not its body: he
 URL_LIMIT: Final = 8 * 1024
 HEADERS_LIMIT: Final = 100
 PIPELINE_LIMIT: Final = 100  # requests that one connection may have waiting; uvicorn would keep any number
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _PIECE: Final = 4 * 1024  # bytes; so finely is the framing counted
 _URL_TOO_LONG: Final = HTTPStatus.REQUEST_URI_TOO_LONG
 _HEADERS_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 log = structlog.get_logger("authserver.request")
+
+
+def decline_upgrade(data: bytes) -> bytes:
+    """Return the bytes with which a request begins, its head without the offer to upgrade (RFC 9110 §7.8: we may).
+
+    Java's HTTP client offers h2c with every request over plain http, bodies included, and httptools would take the body
+    for something in another protocol. A head that comes in pieces keeps its offer, and is refused if it has a body.
+    """
+    end = data.find(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-declined-upgrade:", data[:end]) + data[end:] if end > 0 else data
 
 
 class RefusedError(Exception):
@@ -78,6 +90,8 @@ class Guard(HttpToolsProtocol):
         The parser keeps an unfinished header to itself, however long. So its food is counted, in pieces so small that
         it does not matter what else is in the piece where a request begins.
         """
+        if not self._is_receiving and b"pgrade:" in data:
+            data = decline_upgrade(data)
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE]
             super().data_received(piece)

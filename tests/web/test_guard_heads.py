@@ -122,9 +122,6 @@ SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
         pytest.param(b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", id="a version that does not exist"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2 by prior knowledge"),
         pytest.param(b"CONNECT id.example:443 HTTP/1.1\r\nHost: x\r\n\r\n", id="CONNECT"),
-        pytest.param(
-            POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n", id="an upgrade with a body"
-        ),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS"),
     ],
 )
@@ -153,8 +150,34 @@ def test_a_chunk_that_two_readers_might_read_differently_is_refused(port, echo, 
     assert "/smuggled" not in echo.paths
 
 
-def test_a_request_for_an_upgrade_is_answered_as_if_it_had_not_asked_and_is_the_last(port, echo):
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+
+
+def test_an_offer_to_upgrade_is_declined_and_the_body_read_as_javas_client_sends_it(port, echo):
     echo.paths.clear()
-    upgrade = GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n"
-    assert statuses(exchange(port, upgrade + SMUGGLED)) == [200]
-    assert echo.paths == ["/"]
+    with connect(port) as peer:
+        peer.sendall(POST + H2C + b"Content-Length: 5\r\n\r\na=b&c")
+        status, body = read_answer(peer)
+        assert status == 200
+        assert json.loads(body)["body"] == "a=b&c"
+        peer.sendall(GET)
+        assert read_answer(peer)[0] == 200  # the connection goes on
+    assert echo.paths == ["/", "/"]
+
+
+def test_a_body_that_says_upgrade_stays_as_it_is(port):
+    with connect(port) as peer:
+        peer.sendall(POST + b"Content-Length: 19\r\n\r\nx\r\nupgrade: h2c\r\n\r\n"[:-1])
+        peer.sendall(b"\n")
+        assert json.loads(read_answer(peer)[1])["body"] == "x\r\nupgrade: h2c\r\n\r\n"
+
+
+@pytest.mark.parametrize(("length", "expected"), [(b"", [200]), (b"Content-Length: 9\r\n", [400])])
+def test_an_offer_that_comes_in_pieces_is_the_last_request_and_refused_with_a_body(port, echo, length, expected):
+    echo.paths.clear()
+    with connect(port) as peer:
+        peer.sendall(POST[:20])
+        time.sleep(0.05)
+        peer.sendall(POST[20:] + H2C + length + b"\r\n" + SMUGGLED)
+        assert statuses(read_to_end(peer)) == expected
+    assert "/smuggled" not in echo.paths
