@@ -40,6 +40,7 @@ from authserver.sealing.subkeys import Subkeys
 from authserver.store import masters, signing_keys, state
 from authserver.store.directory import Directory
 from authserver.store.engine import Engine, ServingLock
+from authserver.store.grant_batches import GrantBatches
 from authserver.store.migrations import check_schema
 from authserver.web.client_failures import ClientFailures
 from authserver.web.cors import Cors
@@ -145,6 +146,7 @@ class Application:
         if self.services is not None:
             await self.services.outbound.close()
             self.services.hasher.close()
+            await self.services.grant_batches.close()
             await self.services.engine.close()
         self._held.close()
         self._edge = self._jobs = self.services = None
@@ -184,6 +186,7 @@ class Application:
         return Services(
             settings=settings,
             engine=engine,
+            grant_batches=GrantBatches(engine),
             directory=directory,
             live=Live(keyring),
             subkeys=subkeys,

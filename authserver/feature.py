@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
+    from uuid import UUID
 
     from authserver.hasher import Hasher
     from authserver.jose.client_keys import ClientKeys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from authserver.settings import Settings
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
+    from authserver.store.grant_batches import Decide, GrantBatches
     from authserver.web.answers import Answer
     from authserver.web.client_failures import ClientFailures
     from authserver.web.cors import CorsPolicy
@@ -67,6 +69,7 @@ class Services:
 
     settings: Settings
     engine: Engine
+    grant_batches: GrantBatches
     directory: Directory
     live: Live
     subkeys: Subkeys
@@ -120,10 +123,18 @@ class Caller:
 
 
 class Prepared(Protocol):
-    """What a grant type has parsed and checked without a row, ready to be decided."""
+    """What a grant type has parsed and checked without a row, ready to be decided in a transaction of its own."""
 
     async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
         """Load, decide, store. Nothing but the database is awaited; an OAuthError still commits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedOnGrant:
+    """The same where a grant stands already: the decision on its row is pure, so many requests share a transaction."""
+
+    grant_id: UUID
+    decide: Decide[Authorization]
 
 
 class GrantType(Protocol):
@@ -133,7 +144,7 @@ class GrantType(Protocol):
     def name(self) -> str:
         """Return the value of ``grant_type`` on the wire."""
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared:
+    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared | PreparedOnGrant:
         """Parse and check all that needs no row. No transaction is open."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from authserver.oauth.values import AuthorizationCode
 from authserver.store import audit
+from authserver.store.audit import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +47,16 @@ async def record_of_grant(
 
     ``client_id`` is the client that asked, which need not be the one it belongs to.
     """
+    await audit.add_all(tx, [entry_of_grant(call, event, client_id, of, reason)], await tx.now())
+
+
+def entry_of_grant(
+    call: Call, event: str, client_id: str, of: Grant | AuthorizationCode | None, reason: str
+) -> AuditEntry:
+    """Return what :func:`record_of_grant` writes down: for decisions that are stored by somebody else."""
     grant_id = None if of is None else of.grant_id if isinstance(of, AuthorizationCode) else of.id
-    await audit.add(
-        tx,
-        event,
+    return AuditEntry(
+        event=event,
         client_id=client_id,
         user_id=of.user_id if of is not None else None,
         grant_id=grant_id,

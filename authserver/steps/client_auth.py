@@ -72,6 +72,14 @@ async def _prove_now_or_later(call: Call, client: Client | None, credentials: Cr
     return await _prove(call, current, credentials)
 
 
+async def spend_proof(call: Call, caller: Caller) -> None:
+    """Spend it in a transaction of its own, for a request that decides nothing; without a proof there is none."""
+    if caller.replay_key is None:
+        return
+    async with call.services.engine.begin() as tx:
+        await claim_proof(tx, caller)
+
+
 async def _prove(call: Call, client: Client | None, credentials: Credentials) -> Caller:
     client = get_authenticated(client, credentials, call.now)
     if credentials.assertion is None:

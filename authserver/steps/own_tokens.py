@@ -11,7 +11,6 @@ from authserver.oauth import bearer
 from authserver.oauth.claims import parse_jti
 from authserver.oauth.errors import ErrorCode, Refusal
 from authserver.oauth.introspection import is_live
-from authserver.store import grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +43,7 @@ async def is_token_live(call: Call, claims: Mapping[str, object]) -> tuple[bool,
     grant_id = parse_jti(claims.get("jti"))
     if grant_id is None:
         return is_live(claims, client=client, grant=None, user=None), None
-    async with call.services.engine.read() as tx:
-        found = await grants.peek(tx, grant_id)
+    found = await call.services.grant_batches.find(grant_id)
     if found is None:
         return False, None
     return is_live(claims, client=client, grant=found.grant, user=found.user), found.user

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from authserver.ids import uuid7
 from authserver.store.rows import to_value
 from authserver.store.tables import AuditEvents
+from authserver.store.types import spell_id, spell_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
+    from collections.abc import Iterable, Mapping
 
     from authserver.store.engine import Tx
 
@@ -37,6 +39,36 @@ class AuditEvent:
     detail: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An event to be written down: all of :class:`AuditEvent` that the database does not say."""
+
+    event: str
+    detail: Mapping[str, object]
+    actor: str | None = None
+    user_id: UUID | None = None
+    client_id: str | None = None
+    grant_id: UUID | None = None
+    session_id: UUID | None = None
+    request_id: str | None = None
+    address: str | None = None
+
+
+_COLUMNS: Final = tuple(field.name for field in fields(AuditEvent))
+_ADD: Final = {
+    "sqlite": (
+        f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) SELECT "  # noqa: S608 - the columns' names
+        + ", ".join(f"json_extract(added.value, '$[{place}]')" for place in range(len(_COLUMNS)))
+        + " FROM json_each(?) AS added"
+    ),
+    "postgresql": (
+        f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 - the columns' names
+        "%s::uuid[], %s::timestamptz[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], "
+        "%s::text[], %s::text[], %s::jsonb[])"
+    ),
+}
+
+
 async def add(
     tx: Tx,
     event: str,
@@ -51,21 +83,36 @@ async def add(
     address: str | None = None,
 ) -> None:
     """Write down an event. ``detail`` is JSON, and never holds a token, code, secret or password."""
-    now = await tx.now()
-    values = {
-        "id": uuid7(now),
-        "at": now,
-        "event": event,
-        "actor": actor,
-        "user_id": user_id,
-        "client_id": client_id,
-        "grant_id": grant_id,
-        "session_id": session_id,
-        "request_id": request_id,
-        "address": address,
-        "detail": dict(detail),
-    }
-    await tx.execute(insert(AuditEvents).values(values))
+    entry = AuditEntry(
+        event=event,
+        detail=detail,
+        actor=actor,
+        user_id=user_id,
+        client_id=client_id,
+        grant_id=grant_id,
+        session_id=session_id,
+        request_id=request_id,
+        address=address,
+    )
+    await add_all(tx, [entry], await tx.now())
+
+
+async def add_all(tx: Tx, entries: Iterable[AuditEntry], now: datetime) -> None:
+    """Write down events of one transaction in one statement, whose text is the same for any number of them."""
+    rows = [
+        (uuid7(now), now, *(getattr(entry, name) for name in _COLUMNS[2:-1]), json.dumps(dict(entry.detail)))
+        for entry in entries
+    ]
+    if tx.dialect == "sqlite":
+        await tx.fetch(_ADD["sqlite"], [json.dumps([[_spell(value) for value in row] for row in rows])])
+    else:
+        await tx.fetch(_ADD["postgresql"], [list(column) for column in zip(*rows, strict=True)])
+
+
+def _spell(value: object) -> object:
+    if isinstance(value, UUID):
+        return spell_id(value)
+    return spell_time(value) if isinstance(value, datetime) else value
 
 
 async def list_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from authserver.phases import transaction_open
 from authserver.store.failures import ConflictError, UnsupportedDatabaseError, is_lost, translated
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["AlreadyServedError", "ConflictError", "Engine", "ServingLock", "Tx", "UnsupportedDatabaseError"]
 
 T = TypeVar("T")
+DriverRow: TypeAlias = tuple[Any, ...]
 
 DEAD_WITHIN: Final = 1.0  # seconds: a connection that died in the pool fails at once; a silent server does not
 NOW: Final = {"sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgresql": "SELECT clock_timestamp()"}
@@ -37,6 +38,9 @@ class _Database(Protocol):
     def missing_file(self) -> Path | None: ...
     async def lease(self, *, writing: bool) -> AsyncConnection: ...
     async def run(self, connection: AsyncConnection, work: Coroutine[object, object, T]) -> T: ...
+    async def fetch(
+        self, connection: AsyncConnection, sql: str, parameters: Sequence[object]
+    ) -> Sequence[DriverRow]: ...
     async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None: ...
     async def close(self) -> None: ...
     def make_room(self, error: BaseException) -> None: ...
@@ -74,6 +78,13 @@ class Tx:
         """Run a statement in the dialect's own words, past Core: ``?`` on SQLite, ``%s`` on PostgreSQL."""
         return await self._run(lambda connection: connection.exec_driver_sql(sql, tuple(parameters)))
 
+    async def fetch(self, sql: str, parameters: Sequence[object] = ()) -> Sequence[DriverRow]:
+        """Run a statement on the driver's own connection, past SQLAlchemy, and return its rows as the driver has them.
+
+        Prepared once per connection: for the hot path's few texts only (DESIGN §6). Spelled as for :meth:`raw`.
+        """
+        return await self._run(lambda connection: self._database.fetch(connection, sql, parameters))
+
     async def now(self) -> datetime:
         """Return the database's clock, read once in a transaction: what expiry, idle and grace are decided by."""
         if self._now is None:
@@ -90,9 +101,7 @@ class Tx:
         if commit and self._failed:
             raise RuntimeError("a transaction was to be committed after an error of the database")
 
-    async def _run(
-        self, work: Callable[[AsyncConnection], Coroutine[object, object, CursorResult[Any]]]
-    ) -> CursorResult[Any]:
+    async def _run(self, work: Callable[[AsyncConnection], Coroutine[object, object, T]]) -> T:
         if self._failed:
             raise RuntimeError("a transaction went on after an error of the database")
         with translated():
@@ -103,14 +112,12 @@ class Tx:
                 return await self._database.run(self._connection, work(self._connection))
             except BaseException as error:
                 self._database.make_room(error)
-                if not (is_first and is_lost(error) and monotonic() - began < DEAD_WITHIN):
+                if not (is_first and is_lost(error, self._connection) and monotonic() - began < DEAD_WITHIN):
                     self._failed = True
                     raise
             return await self._begin_again(work)
 
-    async def _begin_again(
-        self, work: Callable[[AsyncConnection], Coroutine[object, object, CursorResult[Any]]]
-    ) -> CursorResult[Any]:
+    async def _begin_again(self, work: Callable[[AsyncConnection], Coroutine[object, object, T]]) -> T:
         """Run the first statement on another connection: the pool's was dead, so nothing has happened yet."""
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -14,6 +14,8 @@ from authserver.phases import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 _SQLITE_UNAVAILABLE: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -52,7 +54,11 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated or _is_unavailable(error.orig):
             raise UnavailableError(_describe(error.orig)) from error
         raise
-    except (psycopg.OperationalError, sqlalchemy.exc.TimeoutError, OSError) as error:  # TimeoutError is an OSError
+    except (psycopg.Error, sqlite3.Error) as error:  # of a statement past SQLAlchemy
+        if _is_unavailable(error):
+            raise UnavailableError(_describe(error)) from error
+        raise
+    except (sqlalchemy.exc.TimeoutError, OSError) as error:  # TimeoutError is an OSError
         raise UnavailableError(_describe(error)) from error
 
 
@@ -61,8 +67,10 @@ def is_disk_full(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and _primary_code(error) == sqlite3.SQLITE_FULL
 
 
-def is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException, connection: AsyncConnection) -> bool:
     """Tell whether the connection is gone, so that nothing of an open transaction can have been committed."""
+    if isinstance(error, psycopg.Error):  # of a statement past SQLAlchemy, which hears of it only later
+        return connection.invalidated
     return isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy.exc
@@ -18,7 +18,7 @@ from authserver.store.failures import UnsupportedDatabaseError
 from authserver.store.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -122,6 +122,21 @@ class PostgresqlDatabase:
     async def run(self, connection: AsyncConnection, work: Coroutine[object, object, T]) -> T:  # noqa: ARG002
         """Run one statement. Where the task is cancelled the driver cancels it, and the pool drops the connection."""
         return await work
+
+    async def fetch(
+        self, connection: AsyncConnection, sql: str, parameters: Sequence[object]
+    ) -> Sequence[tuple[Any, ...]]:
+        """Run one prepared statement on the driver's connection; SQLAlchemy ends the transaction that it begins."""
+        if not connection.in_transaction():
+            await connection.begin()  # SQLAlchemy's books only: the driver sends BEGIN with the first statement
+        driver = _driver_connection(connection)
+        try:
+            cursor = await driver.execute(sql, parameters, prepare=True, binary=True)
+            return await cursor.fetchall() if cursor.description else ()
+        except psycopg.Error:
+            if driver.closed:
+                await connection.invalidate()
+            raise
 
     async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None:
         """End a lease; a transaction commits or rolls back first. Raise what the commit raised."""

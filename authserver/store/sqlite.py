@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 import aiosqlite
@@ -19,7 +19,7 @@ from authserver.store.failures import UnsupportedDatabaseError, is_disk_full
 from authserver.store.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from types import TracebackType
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -140,6 +140,16 @@ class SqliteDatabase:
         """Run one statement."""
         return await uninterrupted(work)
 
+    async def fetch(
+        self, connection: AsyncConnection, sql: str, parameters: Sequence[object]
+    ) -> Sequence[tuple[Any, ...]]:
+        """Run one statement on the driver's connection: one hop to its thread, whatever the number of rows."""
+        pooled = connection.sync_connection
+        driver = pooled.connection.driver_connection if pooled is not None else None
+        if not isinstance(driver, aiosqlite.Connection):
+            raise TypeError("the pool gave a connection that is not ours")
+        return [tuple(row) for row in await driver.execute_fetchall(sql, tuple(parameters))]
+
     async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None:
         """End a lease; a writer commits or rolls back first. Raise what the commit raised, rolled back."""
         if not writing:
@@ -192,7 +202,7 @@ class SqliteDatabase:
 
     def make_room(self, error: BaseException) -> None:
         """Delete the ballast where the disk is full, so that purge, logout and revocation can go on."""
-        if isinstance(error, sqlalchemy.exc.DBAPIError) and is_disk_full(error.orig):
+        if is_disk_full(error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error):
             ballast_of(self._path).unlink(missing_ok=True)
 
     async def _connect(self) -> aiosqlite.Connection:

@@ -12,7 +12,6 @@ import pytest
 import structlog
 
 from authserver.logs import configure_logs
-from authserver.store import grants
 from tests.browser_client import FORM
 from tests.features.test_registration import GOOD
 from tests.oauth.examples import SECRET, USER, VERIFIER, WEB
@@ -183,13 +182,16 @@ def bearer(registered):
     return {"authorization": f"Bearer {registered['registration_access_token']}"}
 
 
-@pytest.mark.parametrize("broken", ["add", "store_rotation", "revoke"])
-async def test_a_bug_is_answered_as_one_and_rolled_back(server, monkeypatch, broken):
+@pytest.mark.parametrize(
+    ("attempt", "statement"),
+    [("redeem", "grants.add"), ("refresh", "grant_rows.store_changes"), ("revoke", "grant_rows.store_changes")],
+)
+async def test_a_bug_is_answered_as_one_and_rolled_back(server, monkeypatch, attempt, statement):
     """Each statement of /token and /revoke that writes a grant fails once: nothing stays, and the next try works."""
     code, tokens = await server.get_code(), await server.code_flow(SPA)
     attempts = {
-        "add": lambda: server.redeem(code),
-        "store_rotation": lambda: server.refresh(tokens["refresh_token"], SPA),
+        "redeem": lambda: server.redeem(code),
+        "refresh": lambda: server.refresh(tokens["refresh_token"], SPA),
         "revoke": lambda: server.call("/revoke", SPA, token=tokens["refresh_token"]),
     }
 
@@ -197,14 +199,14 @@ async def test_a_bug_is_answered_as_one_and_rolled_back(server, monkeypatch, bro
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(grants, broken, fail)
-        response = await attempts[broken]()
+        patch.setattr(f"authserver.store.{statement}", fail)
+        response = await attempts[attempt]()
     assert (response.status_code, response.json()["error"]) == (500, "server_error")
     assert response.headers["cache-control"] == "no-store"
     assert "ZeroDivision" not in response.text
     bug = next(event for event in server.log if event["event"] == "bug")
     assert bug["request_id"] == response.json()["request_id"] == response.headers["request-id"]
-    assert (await attempts[broken]()).status_code == 200
+    assert (await attempts[attempt]()).status_code == 200
 
 
 async def test_a_page_that_is_a_bug_says_so_with_the_requests_id(server, monkeypatch):

@@ -13,16 +13,15 @@ from authserver.oauth.introspection import (
 )
 from authserver.oauth.refresh_rules import PresentedToken, RefreshAllowed, decide_refresh
 from authserver.sealing.opaque import hash_secret
-from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.steps.client_auth import authenticate_client, spend_proof
 from authserver.steps.lifetimes import refresh_terms
 from authserver.steps.own_tokens import is_token_live, read_access_token
-from authserver.store import grants
 from authserver.web.answers import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from authserver.feature import Call, Caller
+    from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.oauth.values import Client
     from authserver.sealing.refresh_token import RefreshToken
@@ -38,7 +37,7 @@ async def introspect(call: Call, form: Params) -> Answer:
     caller = await authenticate_client(call, form, required=True)
     check_caller(caller.client)
     token = form.require("token")
-    await _claim_proof(call, caller)
+    await spend_proof(call, caller)
     refresh_token = call.services.refresh_tokens.open(token)
     if refresh_token is not None:
         document = await _about_refresh_token(call, caller.client, refresh_token)
@@ -46,13 +45,6 @@ async def introspect(call: Call, form: Params) -> Answer:
         document = await _about_access_token(call, caller.client, token)
     log = {"client": caller.client.client_id, "active": str(document["active"]).lower()}
     return json_answer(document, log=log)
-
-
-async def _claim_proof(call: Call, caller: Caller) -> None:
-    if caller.replay_key is None:
-        return
-    async with call.services.engine.begin() as tx:
-        await claim_proof(tx, caller)
 
 
 async def _about_access_token(call: Call, caller: Client, token: str) -> Mapping[str, object]:
@@ -65,8 +57,7 @@ async def _about_access_token(call: Call, caller: Client, token: str) -> Mapping
 
 async def _about_refresh_token(call: Call, caller: Client, token: RefreshToken) -> Mapping[str, object]:
     """Ask the refresh rule what would happen now, and change nothing: asking is no use of the token."""
-    async with call.services.engine.read() as tx:
-        found = await grants.peek(tx, token.grant_id)
+    found = await call.services.grant_batches.find(token.grant_id)
     if found is None or found.user is None or not found.user.is_active:
         return INACTIVE
     terms = refresh_terms(call.services.settings, caller)

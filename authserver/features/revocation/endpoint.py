@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.claims import parse_jti
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.sealing.opaque import is_secret
-from authserver.steps.audit_trail import record_of_grant
-from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.steps.audit_trail import entry_of_grant
+from authserver.steps.client_auth import authenticate_client, spend_proof
+from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.own_tokens import read_access_token
-from authserver.store import grants
+from authserver.store.grant_batches import Verdict
 from authserver.web.answers import NO_STORE, Answer
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from authserver.feature import Call, Caller
+    from authserver.feature import Call
     from authserver.oauth.params import Params
-    from authserver.store.engine import Tx
+    from authserver.store.grants import GrantAndUser
 
 REASON: Final = "revoked_by_client"
 
@@ -33,26 +35,24 @@ async def revoke(call: Call, form: Params) -> Answer:
     caller = await authenticate_client(call, form)
     token = form.require("token")
     grant_id, secret = find_grant_id(call, caller.client.client_id, token)
-    async with call.services.engine.begin() as tx:
-        await claim_proof(tx, caller)  # a refusal here has written nothing, so it may roll back
-        if grant_id is not None:
-            await _revoke(call, tx, caller, grant_id, secret)
+    if grant_id is not None:
+        await decide_on_grant(call, caller, grant_id, partial(decide, call, caller.client.client_id, secret))
+    else:
+        await spend_proof(call, caller)
     log = {"client": caller.client.client_id}
     if grant_id is not None:
         log["grant"] = str(grant_id)
     return Answer(headers=NO_STORE, log=log)
 
 
-async def _revoke(call: Call, tx: Tx, caller: Caller, grant_id: UUID, secret: bytes | None) -> None:
+def decide(call: Call, client_id: str, secret: bytes | None, found: GrantAndUser | None) -> Verdict[None]:
     """Revoke the grant if it is this client's and the secret, where one was presented, is its own."""
-    client_id = caller.client.client_id
-    loaded = await grants.lock(tx, grant_id)
-    if loaded is None or loaded.grant.client_id != client_id:
-        return
-    if secret is not None and not is_secret(secret, loaded.grant.secret_hash):
-        return
-    if await grants.revoke(tx, grant_id, REASON):
-        await record_of_grant(call, tx, "grant_revoked", client_id, loaded.grant, REASON)
+    if found is None or found.grant.client_id != client_id or found.grant.revoked_at is not None:
+        return Verdict(answer=None)
+    if secret is not None and not is_secret(secret, found.grant.secret_hash):
+        return Verdict(answer=None)
+    entry = entry_of_grant(call, "grant_revoked", client_id, found.grant, REASON)
+    return Verdict(answer=None, revoke_reason=REASON, audit=(entry,))
 
 
 def find_grant_id(call: Call, client_id: str, token: str) -> tuple[UUID | None, bytes | None]:

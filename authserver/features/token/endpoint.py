@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authserver.feature import PreparedOnGrant
 from authserver.features.token.issue import issue
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import printable
 from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.steps.grant_decisions import decide_on_grant
 
 if TYPE_CHECKING:
     from authserver.feature import Call, Caller, GrantType, Prepared
@@ -47,8 +49,10 @@ def choose_grant_type(call: Call, client: Client, form: Params) -> GrantType:
     return grant_type
 
 
-async def decide(call: Call, caller: Caller, prepared: Prepared) -> Authorization:
+async def decide(call: Call, caller: Caller, prepared: Prepared | PreparedOnGrant) -> Authorization:
     """Run the grant's decision in one short transaction; what a refusal wrote (a revoked family) stays."""
+    if isinstance(prepared, PreparedOnGrant):
+        return await decide_on_grant(call, caller, prepared.grant_id, prepared.decide)
     async with call.services.engine.begin() as tx:  # leases nothing until a statement runs
         try:
             await claim_proof(tx, caller)

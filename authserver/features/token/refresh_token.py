@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from authserver.feature import PreparedOnGrant
+from authserver.oauth.errors import OAuthError
 from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import NOT_OURS, PresentedToken, RefreshRefused, decide_refresh
 from authserver.oauth.resource import choose_within_grant, parse_resources
 from authserver.oauth.scope import effective_scope, parse_scope
 from authserver.oauth.values import Authorization
 from authserver.sealing.opaque import hash_secret
-from authserver.steps.audit_trail import record_of_grant
+from authserver.steps.audit_trail import entry_of_grant
 from authserver.steps.lifetimes import access_token_lifetime, refresh_terms
-from authserver.store import grants
+from authserver.store.grant_batches import Verdict
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.oauth.refresh_rules import RefreshAllowed
     from authserver.oauth.values import Client, Grant, User
     from authserver.sealing.refresh_token import RefreshToken
-    from authserver.store.engine import Tx
+    from authserver.store.audit import AuditEntry
+    from authserver.store.grants import GrantAndUser
 
 
 class RefreshTokenGrant:
@@ -31,22 +33,23 @@ class RefreshTokenGrant:
 
     name: Final = "refresh_token"
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedRefresh:  # noqa: ARG002 - the contract
+    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedOnGrant:
         """Open the token: what is not ours is refused without a database (row 0)."""
         text = form.require("refresh_token")
         token = call.services.refresh_tokens.open(text)
         if token is None:
             raise NOT_OURS.to_error()
-        return PreparedRefresh(
+        request = RefreshRequest(
             text=text,
             token=token,
             scope=parse_scope(form.get("scope")),
             resources=parse_resources(form.all("resource")),
         )
+        return PreparedOnGrant(grant_id=token.grant_id, decide=partial(decide, call, client, request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedRefresh:
+class RefreshRequest:
     """A token whose MAC is right, as presented and as read; and what is asked of its grant."""
 
     text: str
@@ -54,38 +57,31 @@ class PreparedRefresh:
     scope: frozenset[str] | None
     resources: tuple[str, ...]
 
-    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
-        """Lock the grant, apply the rule, check what is asked, store. A refusal that revokes still commits."""
-        loaded = await grants.lock(tx, self.token.grant_id)
-        grant = loaded.grant if loaded is not None else None
-        decision = decide_refresh(
-            PresentedToken(
-                secret_hash=hash_secret(self.token.secret),
-                generation=self.token.generation,
-                issued_at=self.token.issued_at,
-            ),
-            grant,
-            client_id=client.client_id,
-            bound_key=None,
-            terms=refresh_terms(call.services.settings, client),
-            now=loaded.now if loaded is not None else call.now,
-        )
-        if isinstance(decision, RefreshRefused):
-            await _store_refusal(call, tx, client, self.token.grant_id, grant, decision)
-            raise decision.to_error()
-        if decision.alarm is not None:
-            await record_of_grant(call, tx, decision.alarm, client.client_id, decision.grant, decision.rule)
-        authorization = _authorize(call, client, loaded.user if loaded is not None else None, self, decision)
-        change = decision.settle(authorization)
-        if change is not None:
-            await grants.store_rotation(
-                tx, decision.grant.id, generation=change.generation, rotated_at=change.rotated_at, late=change.late
-            )
-        return authorization
+
+def decide(call: Call, client: Client, request: RefreshRequest, found: GrantAndUser | None) -> Verdict[Authorization]:
+    """Apply the rule, then check what is asked, and say what becomes of the grant (RFC 6749 §6)."""
+    token = request.token
+    grant = found.grant if found is not None else None
+    decision = decide_refresh(
+        PresentedToken(secret_hash=hash_secret(token.secret), generation=token.generation, issued_at=token.issued_at),
+        grant,
+        client_id=client.client_id,
+        bound_key=None,
+        terms=refresh_terms(call.services.settings, client),
+        now=found.now if found is not None else call.now,
+    )
+    if isinstance(decision, RefreshRefused):
+        return _refuse(call, client, grant, decision)
+    heard = () if decision.alarm is None else (_entry(call, decision.alarm, client, grant, decision.rule),)
+    try:
+        authorization = _authorize(call, client, found.user if found is not None else None, request, decision)
+    except OAuthError as error:  # the row stays as it is, and the alarm is heard all the same
+        return Verdict(answer=error, audit=heard)
+    return Verdict(answer=authorization, change=decision.settle(authorization), audit=heard)
 
 
 def _authorize(
-    call: Call, client: Client, user: User | None, prepared: PreparedRefresh, decision: RefreshAllowed
+    call: Call, client: Client, user: User | None, request: RefreshRequest, decision: RefreshAllowed
 ) -> Authorization:
     """Check the gate, scope and resources, and build the answer's content; the row is still untouched."""
     services = call.services
@@ -95,8 +91,8 @@ def _authorize(
     target = choose_within_grant(
         granted_scope=grant.scope & client.scope,  # what the client may no longer ask for, it no longer gets
         granted_resources=grant.resources,
-        scope=prepared.scope,
-        asked=prepared.resources,
+        scope=request.scope,
+        asked=request.resources,
         known=services.directory.resources,
     )
     return Authorization(
@@ -106,7 +102,7 @@ def _authorize(
         access_token_lifetime=access_token_lifetime(services.settings, client, target.resources),
         grant_id=grant.id,
         session_id=grant.session_id,
-        refresh_token=_successor(call, prepared, decision),
+        refresh_token=_successor(call, request, decision),
         user=user,
         auth_time=grant.auth_time,
         acr=grant.acr,
@@ -114,11 +110,11 @@ def _authorize(
     )
 
 
-def _successor(call: Call, prepared: PreparedRefresh, decision: RefreshAllowed) -> str:
+def _successor(call: Call, request: RefreshRequest, decision: RefreshAllowed) -> str:
     """Return the token to answer with: the presented one again, or the successor, computed and never stored."""
-    successor, token = decision.successor, prepared.token
+    successor, token = decision.successor, request.token
     if (successor.generation, successor.issued_at) == (token.generation, token.issued_at):
-        return prepared.text
+        return request.text
     return call.services.refresh_tokens.seal(
         grant_id=token.grant_id,
         secret=token.secret,
@@ -127,12 +123,15 @@ def _successor(call: Call, prepared: PreparedRefresh, decision: RefreshAllowed) 
     )
 
 
-async def _store_refusal(
-    call: Call, tx: Tx, client: Client, grant_id: UUID, grant: Grant | None, refused: RefreshRefused
-) -> None:
-    """Write what the rule says: the audit row, and the end of a grant whose old token came again."""
-    if refused.revoke_reason is not None:
-        await grants.revoke(tx, grant_id, refused.revoke_reason)
-    if refused.audited:
-        event = "grant_revoked" if refused.revoke_reason else "refresh_token_refused"
-        await record_of_grant(call, tx, event, client.client_id, grant, refused.refusal)
+def _refuse(call: Call, client: Client, grant: Grant | None, refused: RefreshRefused) -> Verdict[Authorization]:
+    """Return the refusal with what the rule says: the audit row, the end of a grant whose old token came again."""
+    event = "grant_revoked" if refused.revoke_reason else "refresh_token_refused"
+    return Verdict(
+        answer=refused.to_error(),
+        revoke_reason=refused.revoke_reason,
+        audit=(_entry(call, event, client, grant, refused.refusal),) if refused.audited else (),
+    )
+
+
+def _entry(call: Call, event: str, client: Client, grant: Grant | None, reason: str) -> AuditEntry:
+    return entry_of_grant(call, event, client.client_id, grant, reason)
