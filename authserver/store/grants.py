@@ -55,13 +55,7 @@ async def lock(tx: Tx, grant_id: UUID) -> GrantAndUser | None:
     Of two requests with one refresh token the second waits, and decides on what the first has left. The user's row is
     read without a lock: whoever disables a user revokes the grants, and waits for this row.
     """
-    row = (await tx.execute(_with_user(tx.dialect, locked=True), {"grant_id": grant_id})).one_or_none()
-    return None if row is None else _to_grant_and_user(row)
-
-
-async def peek(tx: Tx, grant_id: UUID) -> GrantAndUser | None:
-    """Return a grant as it is committed now, without a lock: for introspection, which changes nothing."""
-    row = (await tx.execute(_with_user(tx.dialect, locked=False), {"grant_id": grant_id})).one_or_none()
+    row = (await tx.execute(_with_user(tx.dialect), {"grant_id": grant_id})).one_or_none()
     return None if row is None else _to_grant_and_user(row)
 
 
@@ -84,12 +78,6 @@ async def client_ids_of_session(tx: Tx, session_id: UUID) -> tuple[str, ...]:
         select(col(Grants.client_id)).where(col(Grants.revoked_at).is_(None), *_ends_with(session_id)).distinct()
     )
     return tuple(sorted((await tx.execute(statement)).scalars()))
-
-
-async def store_rotation(tx: Tx, grant_id: UUID, *, generation: int, rotated_at: datetime, late: int) -> None:
-    """Store what the refresh rule decided; the caller holds the row. No index names these columns, so it stays HOT."""
-    statement = update(Grants).where(col(Grants.id) == grant_id)
-    await tx.execute(statement.values(generation=generation, rotated_at=rotated_at, late=late))
 
 
 async def revoke(tx: Tx, grant_id: UUID, reason: str) -> bool:
@@ -135,17 +123,17 @@ async def _revoke(tx: Tx, reason: str, *which: ColumnElement[bool]) -> int:
     return (await tx.execute(statement.values(revoked_at=await tx.now(), reason=reason))).rowcount
 
 
-@cache  # every refresh and introspection: building so wide a statement costs more than running it
-def _with_user(dialect: str, *, locked: bool) -> Select[Any]:
+@cache  # building so wide a statement costs more than running it
+def _with_user(dialect: str) -> Select[Any]:
     # Read after the wait for the lock where the row had changed: PostgreSQL then computes the whole row anew.
     clock = func.clock_timestamp() if dialect == "postgresql" else func.strftime("%Y-%m-%d %H:%M:%f", "now")
-    statement = (
+    return (
         select(Grants, Users, clock.label("clock"))
         .join(Users, col(Users.id) == col(Grants.user_id), isouter=True)
         .where(col(Grants.id) == bindparam("grant_id"))
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+        .with_for_update(of=Grants)
     )
-    return statement.with_for_update(of=Grants) if locked else statement
 
 
 def _to_grant_and_user(row: Row[Any]) -> GrantAndUser:

@@ -8,7 +8,7 @@ import pytest
 from authserver.oauth.values import LogoutScope
 from authserver.store import clients, grants, users
 from tests.store.conftest import add_people
-from tests.store.samples import CLIENT, FUTURE, GRANT, GRANT_ID, NOW, PAST, SESSION_ID, USER, USER_ID
+from tests.store.samples import CLIENT, GRANT, GRANT_ID, NOW, PAST, SESSION_ID, USER, USER_ID
 
 OFFLINE = replace(GRANT, id=UUID(int=2), status_index=8, scope=frozenset({"openid", "offline_access"}))
 ELSEWHERE = replace(GRANT, id=UUID(int=3), status_index=None, session_id=None)
@@ -36,35 +36,16 @@ async def test_a_grant_comes_back_as_it_was_with_its_user_and_the_clock(engine):
     async with engine.begin() as tx:
         await grants.add(tx, GRANT)
         assert await grants.get(tx, GRANT_ID) == GRANT
-        for load in (grants.lock, grants.peek):
-            found = await load(tx, GRANT_ID)
-            assert (found.grant, found.user) == (GRANT, USER)
-            assert abs(found.now - await tx.now()).total_seconds() < 60
-            assert await load(tx, UUID(int=9)) is None
+        found = await grants.lock(tx, GRANT_ID)
+        assert (found.grant, found.user) == (GRANT, USER)
+        assert abs(found.now - await tx.now()).total_seconds() < 60
+        assert await grants.lock(tx, UUID(int=9)) is None
 
 
 async def test_a_grant_whose_user_is_gone_has_none(engine):
     async with engine.begin() as tx:
         await grants.add(tx, GRANT)
         assert (await grants.lock(tx, GRANT_ID)).user is None
-
-
-async def test_a_rotation_changes_three_columns(engine):
-    async with engine.begin() as tx:
-        await grants.add(tx, GRANT)
-        await grants.store_rotation(tx, GRANT_ID, generation=2**31, rotated_at=FUTURE, late=5)
-        assert await grants.get(tx, GRANT_ID) == replace(GRANT, generation=2**31, rotated_at=FUTURE, late=5)
-
-
-async def test_rotations_are_hot_updates(postgresql):
-    query = "SELECT n_tup_upd AS every, n_tup_hot_upd AS hot FROM pg_stat_xact_user_tables WHERE relname = 'grants'"
-    async with postgresql.begin() as tx:
-        await grants.add(tx, GRANT)
-        before = (await tx.raw(query)).one()
-        for generation in range(1, 6):
-            await grants.store_rotation(tx, GRANT_ID, generation=generation, rotated_at=FUTURE, late=-2)
-        after = (await tx.raw(query)).one()
-    assert (after.every - before.every, after.hot - before.hot) == (5, 5)
 
 
 async def test_a_grant_is_revoked_once(engine):

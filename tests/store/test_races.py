@@ -17,6 +17,7 @@ from authserver.store import (
     clients,
     codes,
     consents,
+    grant_rows,
     grants,
     registration_tokens,
     replays,
@@ -92,7 +93,7 @@ async def test_two_rotations_of_one_grant_happen_one_after_the_other(engine):
     async with engine.begin() as tx:
         first = await grants.lock(tx, GRANT_ID)
         second = await assert_waits(in_transaction(engine, grants.lock, GRANT_ID))
-        await grants.store_rotation(tx, GRANT_ID, generation=1, rotated_at=first.now, late=-2)
+        await grant_rows.store_changes(tx, [replace(GRANT, generation=1, rotated_at=first.now)])
     seen = await second
     assert (first.grant.generation, seen.grant.generation) == (0, 1)
     assert seen.grant.rotated_at == first.now
@@ -106,7 +107,7 @@ async def test_the_clock_that_comes_with_a_grant_is_read_after_the_wait_for_it(e
         await asyncio.sleep(0.1)
         async with engine.read() as reader:
             rotated_at = await reader.now()
-        await grants.store_rotation(tx, GRANT_ID, generation=1, rotated_at=rotated_at, late=-2)
+        await grant_rows.store_changes(tx, [replace(GRANT, generation=1, rotated_at=rotated_at)])
     assert (await second).now >= rotated_at
 
 
@@ -255,7 +256,7 @@ async def test_a_cut_that_meets_a_refresh_waits_for_it_and_then_ends_the_grant(p
     async with people.begin() as tx:
         loaded = await grants.lock(tx, GRANT_ID)
         cutting = await assert_waits(cut_off(people, CUTS["user disabled"]))
-        await grants.store_rotation(tx, GRANT_ID, generation=1, rotated_at=loaded.now, late=-2)
+        await grant_rows.store_changes(tx, [replace(GRANT, generation=1, rotated_at=loaded.now)])
     assert await cutting == 1
     after = await in_transaction(people, grants.lock, GRANT_ID)
     assert after.grant.revoked_at is not None

@@ -21,7 +21,6 @@ from hypothesis.stateful import (
 
 from authserver.oauth.refresh_rules import (
     PresentedToken,
-    RefreshAllowed,
     RefreshDecision,
     RefreshRefused,
     RefreshTerms,
@@ -29,8 +28,10 @@ from authserver.oauth.refresh_rules import (
     whole_seconds,
 )
 from authserver.oauth.values import Authorization, Grant, RefreshMode, RefreshPolicy
-from authserver.store import grants, users
+from authserver.store import grant_rows, grants, users
 from authserver.store.engine import Engine
+from authserver.store.grant_batches import Verdict, decide_in
+from authserver.store.grants import GrantAndUser
 from tests.oauth.examples import USER
 
 START = datetime(2026, 11, 21, 12, 0, 0, 123_456, UTC)
@@ -144,7 +145,7 @@ class Refreshes(RuleBasedStateMachine):
 
     async def _check_row(self, engine: Engine) -> None:
         async with engine.read() as tx:
-            loaded = await grants.peek(tx, self.grant.id)
+            loaded = (await grant_rows.load(tx, {self.grant.id}))[self.grant.id]
         assert _comparable(loaded.grant) == self.grant
         assert loaded.user == USER
         assert loaded.now.tzinfo is not None
@@ -154,36 +155,27 @@ class Refreshes(RuleBasedStateMachine):
         decision: RefreshDecision | None = None
         with suppress(ZeroDivisionError):
             async with engine.begin() as tx:
-                loaded = await grants.lock(tx, self.grant.id)
-                row = _comparable(loaded.grant)
-                assert row == self.grant
-                decision = self._decide(token, row)
-                await self._store(tx, decision, ending)
+                verdict = await decide_in(tx, self.grant.id, lambda found: self._judge(found, token, ending))
+                decision = verdict.get_answer()
                 if ending == ROLLED_BACK:
                     raise ZeroDivisionError
         assert decision is not None
         return decision
 
-    async def _store(self, tx, decision: RefreshDecision, ending: str) -> None:
+    def _judge(self, found: GrantAndUser | None, token: PresentedToken, ending: str) -> Verdict[RefreshDecision]:
+        assert found is not None
+        row = _comparable(found.grant)
+        assert row == self.grant
+        decision = self._decide(token, row)
         if ending == STOPPED_BY_THE_GATE:
-            return
-        if isinstance(decision, RefreshAllowed):
-            change = decision.settle(self._authorization())
-            if change is not None:
-                await grants.store_rotation(
-                    tx,
-                    self.grant.id,
-                    generation=change.generation,
-                    rotated_at=change.rotated_at,
-                    late=change.late,
-                )
-        elif decision.revoke_reason is not None:
-            assert await grants.revoke(tx, self.grant.id, decision.revoke_reason)
+            return Verdict(answer=decision)
+        if isinstance(decision, RefreshRefused):
+            return Verdict(answer=decision, revoke_reason=decision.revoke_reason)
+        return Verdict(answer=decision, change=decision.settle(self._authorization()))
 
     async def _bring_back(self, engine: Engine) -> None:
-        row = self.grant
         async with engine.begin() as tx:
-            await grants.store_rotation(tx, row.id, generation=row.generation, rotated_at=row.rotated_at, late=row.late)
+            await grant_rows.store_changes(tx, [self.grant])
 
     async def _revoke(self, engine: Engine) -> bool:
         async with engine.begin() as tx:
