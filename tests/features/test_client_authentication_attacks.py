@@ -13,13 +13,13 @@ import pytest
 from joserfc import jwt
 
 from authserver.oauth.client_auth import JWT_BEARER
-from authserver.oauth.values import AuthMethod
+from authserver.oauth.values import AuthMethod, RefreshPolicy
 from authserver.operations import clients as client_operations
 from authserver.store import clients
 from authserver.store.directory import Directory
 from authserver.store.tables import ClientSecrets
 from tests.jose.keys import client_key, public
-from tests.oauth.examples import SECRET, WEB
+from tests.oauth.examples import SECRET, VERIFIER, WEB
 from tests.server import ISSUER, SERVICE, SPA, basic
 
 KEY = client_key("ES256")
@@ -30,6 +30,14 @@ SIGNER = replace(
     jwks={"keys": [public(KEY)]},
     secrets=(),
 )
+SIGNING_WEB = replace(
+    WEB,
+    client_id="signing-web-client",
+    token_endpoint_auth_method=AuthMethod.PRIVATE_KEY_JWT,
+    jwks={"keys": [public(KEY)]},
+    secrets=(),
+    refresh_token_policy=RefreshPolicy.STRICT,
+)
 POSTER = replace(SERVICE, client_id="posting-client", token_endpoint_auth_method=AuthMethod.POST)
 GRANT = {"grant_type": "client_credentials"}
 
@@ -37,7 +45,7 @@ GRANT = {"grant_type": "client_credentials"}
 @pytest.fixture
 async def server(server):
     async with server.services.engine.begin() as tx:
-        for client in (SIGNER, POSTER):
+        for client in (SIGNER, SIGNING_WEB, POSTER):
             await clients.add(tx, client)
     await server.services.directory.refresh()
     return server
@@ -151,6 +159,35 @@ async def test_a_secret_that_was_changed_on_another_node_works_at_once(server):
     changed = await server.post("/token", GRANT, authorization=basic(SERVICE.client_id, "changed"))
     assert changed.status_code == 200
     assert (await server.call("/token", SERVICE, **GRANT)).status_code == 401
+
+
+@pytest.mark.attack(41, 53)
+async def test_an_assertion_is_spent_in_the_transaction_that_decides_on_the_grant(server):
+    def prove():
+        return assertion(iss=SIGNING_WEB.client_id, sub=SIGNING_WEB.client_id)
+
+    async def refresh(token, proof):
+        return await server.post("/token", {"grant_type": "refresh_token", "refresh_token": token} | proof)
+
+    code = {
+        "grant_type": "authorization_code",
+        "code": await server.get_code(SIGNING_WEB),
+        "redirect_uri": SIGNING_WEB.redirect_uris[0],
+        "code_verifier": VERIFIER,
+    }
+    first = (await server.post("/token", code | prove())).json()["refresh_token"]
+    used = prove()
+    second = (await refresh(first, used)).json()["refresh_token"]
+    await assert_refused(server, await refresh(second, used), "assertion_replayed")
+    await assert_refused(server, await server.post("/revoke", {"token": second} | used), "assertion_replayed")
+    third = (await refresh(second, prove())).json()["refresh_token"]
+    assert (await server.rows("SELECT generation, revoked_at FROM grants"))[0] == (2, None), "a replay touched nothing"
+
+    used = prove()
+    reused = await refresh(first, used)
+    await assert_refused(server, reused, "refresh_token_reused", status=400, error="invalid_grant")
+    assert (await server.rows("SELECT reason FROM grants"))[0].reason == "refresh_token_reused", "a refusal commits"
+    await assert_refused(server, await refresh(third, used), "assertion_replayed")
 
 
 @pytest.mark.attack(53)
