@@ -52,7 +52,7 @@ class Verdict(Generic[T_co]):
 
 
 Decide: TypeAlias = "Callable[[GrantAndUser | None], Verdict[T]]"
-"""A pure decision on a grant as it was loaded, or on None where there is none. It may be called more than once."""
+"""A pure decision on a grant as it is now, or on None where there is none; it runs while rows are locked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
