@@ -132,7 +132,8 @@ class PostgresqlDatabase:
         driver = _driver_connection(connection)
         try:
             cursor = await driver.execute(sql, parameters, prepare=True, binary=True)
-            return await cursor.fetchall() if cursor.description else ()
+            result = cursor.pgresult  # `description` would build an object for each of fifty columns
+            return await cursor.fetchall() if result is not None and result.nfields else ()
         except psycopg.Error:
             if driver.closed:
                 await connection.invalidate()
