@@ -61,7 +61,8 @@ class Batcher(Generic[Item, Outcome]):
         forbid_open_transaction("waiting for a batch")
         if len(self._waiting) >= QUEUE_LENGTH:
             raise busy()
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
         self._waiting.append((item, future))
         if self._open_lanes < self._lanes:
             self._open_lanes += 1
@@ -69,11 +70,11 @@ class Batcher(Generic[Item, Outcome]):
             lane = asyncio.create_task(self._run_lane(), context=Context())
             self._running.add(lane)
             lane.add_done_callback(self._running.discard)
+        expiry = loop.call_at(deadline() if until is None else until, _expire, future)
         try:
-            async with asyncio.timeout_at(deadline() if until is None else until):
-                return await future
-        except TimeoutError as error:
-            raise UnavailableError("the database has not answered in time") from error
+            return await future
+        finally:
+            expiry.cancel()
 
     async def close(self) -> None:
         """Wait for the batches under way, and for those that they leave behind."""
@@ -113,6 +114,12 @@ class Batcher(Generic[Item, Outcome]):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
+
+
+def _expire(future: asyncio.Future[Outcome]) -> None:
+    """Tell a caller that its time is over."""
+    if not future.done():
+        future.set_exception(UnavailableError("the database has not answered in time"))
 
 
 def _failure(error: Exception) -> Exception:

@@ -14,6 +14,7 @@ from authserver.oauth.errors import OAuthError
 from authserver.phases import UnavailableError
 from authserver.store import audit, grant_rows, grants
 from authserver.store.batcher import QUEUE_LENGTH, Batcher, busy, deadline
+from authserver.store.grants import GrantAndUser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from authserver.oauth.values import Grant
     from authserver.store.audit import AuditEntry
     from authserver.store.engine import Engine, Tx
-    from authserver.store.grants import GrantAndUser
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -174,7 +174,7 @@ class _Found:
         self._audit += verdict.audit
         if row is not None and after is not None:
             self._changed[item.grant_id] = after
-            self._rows[item.grant_id] = replace(row, grant=after)
+            self._rows[item.grant_id] = GrantAndUser(grant=after, user=row.user, now=row.now)
         return verdict
 
     async def store(self, tx: Tx) -> None:
