@@ -30,6 +30,7 @@ from authserver.ids import uuid7
 from authserver.jobs.upkeep import build_jobs
 from authserver.jose.client_keys import ClientKeys
 from authserver.jose.keyring import Keyring
+from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
 from authserver.outbound import Outbound
@@ -193,6 +194,7 @@ class Application:
             refresh_tokens=RefreshTokenSealer(subkeys),
             hasher=Hasher(),
             outbound=outbound,
+            verified_tokens=VerifiedTokens(),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),

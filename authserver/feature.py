@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authserver.hasher import Hasher
     from authserver.jose.client_keys import ClientKeys
     from authserver.jose.keyring import Keyring
+    from authserver.jose.verified_tokens import VerifiedTokens
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, Client
     from authserver.outbound import Outbound
@@ -77,6 +78,7 @@ class Services:
     hasher: Hasher
     outbound: Outbound
     client_keys: ClientKeys
+    verified_tokens: VerifiedTokens
     client_failures: ClientFailures
     pages: Pages
     features: tuple[Feature, ...]

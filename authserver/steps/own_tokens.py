@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authserver.jose.compact import Fault, TokenError
-from authserver.jose.jwt import verify_own
-from authserver.jose.keyring import ACCESS_TOKEN_TYPE
 from authserver.oauth import bearer
 from authserver.oauth.claims import parse_jti
 from authserver.oauth.errors import ErrorCode, Refusal
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 def read_access_token(call: Call, token: str) -> Mapping[str, object] | None:
     """Return the claims of a live-looking access token of this issuer; None for any other text (RFC 9068 §4)."""
     try:
-        return verify_own(call.services.live.keyring, token, typ=ACCESS_TOKEN_TYPE, now=call.now)
+        return call.services.verified_tokens.verify(call.services.live.keyring, token, now=call.now)
     except TokenError:
         return None
 
@@ -53,7 +51,7 @@ def authenticate_bearer(call: Call, form: Params | None) -> Mapping[str, object]
     """Return the claims of the access token that a request to this server carries; raise RFC 6750's errors."""
     token = bearer.parse_token(call.facts.header(b"authorization"), form)
     try:
-        return verify_own(call.services.live.keyring, token, typ=ACCESS_TOKEN_TYPE, now=call.now)
+        return call.services.verified_tokens.verify(call.services.live.keyring, token, now=call.now)
     except TokenError as error:
         if error.fault is Fault.EXPIRED:
             raise bearer.refuse(
