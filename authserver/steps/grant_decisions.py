@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from authserver.feature import Call, Caller
-    from authserver.store.grant_batches import Decide
+    from authserver.store.engine import Tx
+    from authserver.store.grant_batches import Decide, Verdict
 
 T = TypeVar("T")
 
@@ -23,7 +24,9 @@ async def decide_on_grant(call: Call, caller: Caller, grant_id: UUID, decide: De
     """
     if caller.replay_key is None:
         return await call.services.grant_batches.decide(grant_id, decide)
-    async with call.services.engine.begin() as tx:
+
+    async def claim_and_decide(tx: Tx) -> Verdict[T]:
         await claim_proof(tx, caller)  # a refusal here has written nothing, so it may roll back
-        verdict = await decide_in(tx, grant_id, decide)
-    return verdict.get_answer()
+        return await decide_in(tx, grant_id, decide)
+
+    return (await call.services.engine.retrying(claim_and_decide)).get_answer()

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
-from authserver.phases import transaction_open
-from authserver.store.failures import ConflictError, UnsupportedDatabaseError, is_lost, translated
+from authserver.phases import forbid_open_transaction, transaction_open
+from authserver.store.failures import ConflictError, RetryableError, UnsupportedDatabaseError, is_lost, translated
 from authserver.store.postgresql import PostgresqlDatabase
 from authserver.store.sqlite import AlreadyServedError, ServingLock, SqliteDatabase, file_of
 from authserver.store.types import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["AlreadyServedError", "ConflictError", "Engine", "ServingLock", "Tx", "UnsupportedDatabaseError"]
+__all__ = [
+    "AlreadyServedError",
+    "ConflictError",
+    "Engine",
+    "RetryableError",
+    "ServingLock",
+    "Tx",
+    "UnsupportedDatabaseError",
+]
 
 T = TypeVar("T")
 DriverRow: TypeAlias = tuple[Any, ...]
 
 DEAD_WITHIN: Final = 1.0  # seconds: a connection that died in the pool fails at once; a silent server does not
+RETRIES: Final = 3
+RETRY_WITHIN: Final = 5.0  # seconds, a request's: finding a deadlock takes PostgreSQL one of them
+LONGEST_PAUSE_MS: Final = 20  # before the first retry; twice that before the next
 NOW: Final = {"sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", "postgresql": "SELECT clock_timestamp()"}
 
 
@@ -173,11 +186,34 @@ class Engine:
         async with self._open(writing=True) as tx:
             yield tx
 
+    async def retrying(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Return what work returns once it is committed, in a transaction as :meth:`begin` opens it.
+
+        Where PostgreSQL undoes the transaction for another one's sake (a deadlock, a serialization failure) the whole
+        of work runs again in a new transaction, three times at most, each after a short random pause. So work has no
+        effects but its statements. The last failure is raised: an UnavailableError, as any other.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for retry in range(RETRIES):
+            try:
+                return await self._attempt(work)
+            except RetryableError:
+                if loop.time() - began > RETRY_WITHIN:
+                    raise
+            forbid_open_transaction("a pause before a retry")
+            await asyncio.sleep(secrets.randbelow(LONGEST_PAUSE_MS << retry) / 1000)  # so that two do not meet again
+        return await self._attempt(work)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Give single statements that see what is committed and commit by themselves; no lock outlives one."""
         async with self._open(writing=False) as tx:
             yield tx
+
+    async def _attempt(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self.begin() as tx:
+            return await work(tx)
 
     @asynccontextmanager
     async def _open(self, *, writing: bool) -> AsyncIterator[Tx]:

@@ -27,11 +27,16 @@ _SQLITE_UNAVAILABLE: Final = {
     sqlite3.SQLITE_PROTOCOL,
 }
 _SQLITE_TAKEN: Final = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_UNDONE: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)  # SQLSTATE 40001, 40P01
 _PRIMARY_CODE: Final = 0xFF  # the low byte of an extended SQLite result code
 
 
 class ConflictError(Exception):
     """A row with this unique value is there already; the transaction is over and has been rolled back."""
+
+
+class RetryableError(UnavailableError):
+    """PostgreSQL has undone the transaction whole, for the sake of another one: the same work may succeed at once."""
 
 
 class UnsupportedDatabaseError(Exception):
@@ -40,7 +45,7 @@ class UnsupportedDatabaseError(Exception):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn a database's errors into ConflictError or UnavailableError; what is neither is a bug and stays as it is.
+    """Turn a database's errors into ConflictError, RetryableError or UnavailableError; what is none of them is a bug.
 
     The text of an UnavailableError is for the log: drivers name hosts and constraints in it, never parameters.
     """
@@ -52,14 +57,14 @@ def translated() -> Iterator[None]:
         raise
     except sqlalchemy.exc.DBAPIError as error:
         if error.connection_invalidated or _is_unavailable(error.orig):
-            raise UnavailableError(_describe(error.orig)) from error
+            raise _unavailable(error.orig) from error
         raise
     except (psycopg.Error, sqlite3.Error) as error:  # of a statement past SQLAlchemy
         if _is_unavailable(error):
-            raise UnavailableError(_describe(error)) from error
+            raise _unavailable(error) from error
         raise
     except (sqlalchemy.exc.TimeoutError, OSError) as error:  # TimeoutError is an OSError
-        raise UnavailableError(_describe(error)) from error
+        raise _unavailable(error) from error
 
 
 def is_disk_full(error: BaseException | None) -> bool:
@@ -94,10 +99,11 @@ def _is_unavailable(error: BaseException | None) -> bool:
     )
 
 
+def _unavailable(error: BaseException | None) -> UnavailableError:
+    kind = RetryableError if isinstance(error, _UNDONE) else UnavailableError
+    return kind(f"{type(error).__name__}: {error}".strip())
+
+
 def _primary_code(error: sqlite3.Error) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)  # absent where the driver, not SQLite, raised
     return None if code is None else code & _PRIMARY_CODE
-
-
-def _describe(error: BaseException | None) -> str:
-    return f"{type(error).__name__}: {error}".strip()

@@ -52,7 +52,10 @@ class Verdict(Generic[T_co]):
 
 
 Decide: TypeAlias = "Callable[[GrantAndUser | None], Verdict[T]]"
-"""A pure decision on a grant as it is now, or on None where there is none; it runs while rows are locked."""
+"""A pure decision on a grant as it is now, or on None where there is none; it runs while rows are locked.
+
+Where PostgreSQL undoes a transaction the decision is taken anew, on the row as it is then.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +105,14 @@ class GrantBatches:
 
     async def _decide_batch(self, items: Sequence[_Item]) -> list[Verdict[object] | Exception | None]:
         """Decide what can be locked at once; None for the others, which are absent or somebody else's just now."""
-        async with self._engine.begin() as tx:
+
+        async def decide_free(tx: Tx) -> list[Verdict[object] | Exception | None]:
             found = _Found(await grant_rows.lock_free(tx, {item.grant_id for item in items}))
             outcomes = [found.decide(item) if item.grant_id in found else None for item in items]
             await found.store(tx)
-        return outcomes
+            return outcomes
+
+        return await self._engine.retrying(decide_free)
 
     async def _wait_for(self, item: _Item) -> Verdict[object]:
         """Decide in a transaction that waits for the grant's row: one for each grant, whoever else asks for it."""
@@ -123,8 +129,8 @@ class GrantBatches:
 
     async def _decide_waiting(self, items: Sequence[_Item]) -> list[Verdict[object] | Exception]:
         """Decide items of one grant."""
-        async with self._room, self._engine.begin() as tx:
-            return await _decide_locked(tx, items)
+        async with self._room:
+            return await self._engine.retrying(lambda tx: _decide_locked(tx, items))
 
     async def _read_batch(self, grant_ids: Sequence[UUID]) -> list[GrantAndUser | None]:
         async with self._engine.read() as tx:

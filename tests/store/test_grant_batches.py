@@ -14,7 +14,6 @@ import pytest
 from psycopg import conninfo
 
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
-from authserver.oauth.refresh_rules import RowChange
 from authserver.oauth.values import Grant
 from authserver.phases import UnavailableError
 from authserver.store import audit, batcher, grant_rows, grants, postgresql
@@ -22,6 +21,7 @@ from authserver.store.audit import AuditEntry
 from authserver.store.engine import Engine
 from authserver.store.grant_batches import WAITING_AT_ONCE, GrantBatches, Verdict, decide_in
 from authserver.store.grants import GrantAndUser
+from tests.faults.overlap import rotate, rotate_on_four_nodes
 from tests.faults.proxy import Proxy, proxy_to
 from tests.store.conftest import add_people
 from tests.store.samples import FUTURE, GRANT, GRANT_ID, NOW, USER
@@ -29,13 +29,6 @@ from tests.store.samples import FUTURE, GRANT, GRANT_ID, NOW, USER
 IDS = tuple(UUID(int=number) for number in range(1, 41))
 NOBODY = UUID(int=999)
 REVOKED = AuditEntry(event="grant_revoked", detail={"reason": "test"}, grant_id=GRANT_ID)
-
-
-def rotate(found: GrantAndUser | None) -> Verdict[int]:
-    """Move the grant on by one generation, and answer with the one it comes to."""
-    assert found is not None
-    generation = found.grant.generation + 1
-    return Verdict(answer=generation, change=RowChange(generation=generation, rotated_at=found.now, late=-2))
 
 
 def revoke(found: GrantAndUser | None) -> Verdict[bool]:
@@ -356,27 +349,5 @@ async def test_a_batch_that_the_standby_may_not_have_is_no_success(postgresql_ur
 
 @pytest.mark.fault("B28", "B31")
 async def test_four_nodes_with_overlapping_batches_in_opposite_order_do_not_deadlock(postgresql_url, many):
-    engines = [Engine.open(postgresql_url, pool_size=8) for _ in range(4)]
-    nodes = [GrantBatches(engine) for engine in engines]
-    ends_at = time.monotonic() + 1.5
-
-    async def serve(node: GrantBatches, order: tuple[UUID, ...]) -> int:
-        rounds = 0
-        while time.monotonic() < ends_at:
-            await asyncio.gather(*(node.decide(grant_id, rotate) for grant_id in order))
-            rounds += 1
-        return rounds
-
-    try:
-        orders = (IDS, IDS[::-1], IDS[20:] + IDS[:20], IDS[::-2] + IDS[::2])
-        rounds = await asyncio.gather(*map(serve, nodes, orders))
-    finally:
-        for node, engine in zip(nodes, engines, strict=True):
-            await node.close()
-            await engine.close()
-    times = sum(count * order.count(IDS[-1]) for count, order in zip(rounds, orders, strict=True))
-    assert min(rounds) > 0
+    times = await rotate_on_four_nodes(postgresql_url, IDS, seconds=1.5)
     assert (await stored(many._engine, IDS[-1])).generation == times, "every decision is stored, none twice"
-    with psycopg.connect(postgresql_url) as observer:
-        row = observer.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert row == (0,)

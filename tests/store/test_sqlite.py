@@ -2,12 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +12,7 @@ from authserver.phases import UnavailableError
 from authserver.store import audit, replays, resources
 from authserver.store.engine import AlreadyServedError, Engine, ServingLock
 from authserver.store.sqlite import BALLAST_BYTES, ballast_of
+from tests.faults.sqlite_kills import kill_while_committing
 from tests.store.samples import FUTURE, RESOURCE
 
 KILLS = 5
@@ -88,37 +84,8 @@ async def test_a_full_disk_is_unavailable_and_service_resumes_when_there_is_room
 
 @pytest.mark.fault("B10")
 def test_what_was_acknowledged_before_a_kill_is_there(path):
-    """A light version of the loop: the writer says each commit on its standard output, and is killed at random."""
-    program = textwrap.dedent("""
-        import asyncio, sys
-        from datetime import UTC, datetime
-        from authserver.store import replays
-        from authserver.store.engine import Engine
-
-        async def main() -> None:
-            engine = Engine.open(sys.argv[1])
-            for number in range(int(sys.argv[2]), 10_000_000):
-                async with engine.begin() as tx:
-                    await replays.claim(tx, number.to_bytes(4, "big"), datetime(2126, 1, 1, tzinfo=UTC))
-                print(number, flush=True)
-
-        asyncio.run(main())
-    """)
-    acknowledged = -1
-    for kill in range(KILLS):
-        command = [sys.executable, "-c", program, f"sqlite:///{path}", str(acknowledged + 2)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as writer:
-            assert writer.stdout is not None
-            for line in writer.stdout:
-                acknowledged = int(line)
-                if acknowledged % (7 + kill) == 0:
-                    os.kill(writer.pid, signal.SIGKILL)
-                    break
-            acknowledged = max([acknowledged, *map(int, writer.stdout.read().split())])
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            found = connection.execute("SELECT max(key_hash) FROM replays").fetchone()[0]
-            assert int.from_bytes(found, "big") >= acknowledged
+    """A light version; tests/faults has the long one."""
+    kill_while_committing(path, KILLS)
 
 
 async def test_many_writers_take_turns(sqlite):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from authserver.feature import Call, Caller, GrantType, Prepared
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, Client
+    from authserver.store.engine import Tx
     from authserver.web.answers import Answer
 
 
@@ -53,10 +54,15 @@ async def decide(call: Call, caller: Caller, prepared: Prepared | PreparedOnGran
     """Run the grant's decision in one short transaction; what a refusal wrote (a revoked family) stays."""
     if isinstance(prepared, PreparedOnGrant):
         return await decide_on_grant(call, caller, prepared.grant_id, prepared.decide)
-    async with call.services.engine.begin() as tx:  # leases nothing until a statement runs
+
+    async def claim_and_decide(tx: Tx) -> Authorization | OAuthError:
         try:
             await claim_proof(tx, caller)
             return await prepared.decide(call, tx, caller.client)
-        except OAuthError as error:  # inside, so that the transaction commits: an OAuthError is an answer
-            refusal = error
-    raise refusal  # a bug never gets here: it has rolled back
+        except OAuthError as refusal:  # returned, so that the transaction commits: an OAuthError is an answer
+            return refusal
+
+    decided = await call.services.engine.retrying(claim_and_decide)  # leases nothing until a statement runs
+    if isinstance(decided, OAuthError):
+        raise decided
+    return decided
