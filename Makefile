@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-fast test-browser check bench fmt lock audit
+.PHONY: help run install test test-fast test-faults test-browser check bench fmt lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -31,11 +31,14 @@ run: install ## install, then start a demo issuer with a sample API and a sample
 install: $(VENV)/.installed-runtime ## make .venv from the locked, hashed requirements
 
 test: $(VENV)/.installed-test ## every test that needs no browser, on SQLite and on PostgreSQL
-	$(BIN)/pytest -n auto -m "not browser" --ignore tests/oauth
+	$(BIN)/pytest -n auto -m "not browser and not long" --ignore tests/oauth
 	$(BIN)/pytest -n auto tests/oauth --cov authserver/oauth --cov-report term --cov-fail-under 100
 
 test-fast: $(VENV)/.installed-test ## chosen tests on SQLite: make test-fast T=tests/oauth
 	$(BIN)/pytest -q -x -k "not postgresql" $(T)
+
+test-faults: $(VENV)/.installed-test ## the long faults: make test-faults F="--fault-seconds 60 --fault-kills 100"
+	$(BIN)/pytest -m long tests $(F)
 
 test-browser: $(VENV)/.installed-browser ## click through the demo in Chromium
 	$(BIN)/pytest -m browser tests

@@ -10,6 +10,12 @@ import pytest
 from tests import databases
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how long the faults of `make test-faults` last."""
+    parser.addoption("--fault-seconds", type=int, default=15, help="how long a fault goes on; 60 for a release")
+    parser.addoption("--fault-kills", type=int, default=20, help="how often a committing process is killed")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the run: no setting of this machine reaches a test, and no test reaches another machine."""
     for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:

@@ -31,7 +31,7 @@ class Fleet:
     issuer: str
     environment: dict[str, str] = field(repr=False)
     folder: Path
-    ports: Sequence[int]
+    nodes: "Sequence[Node]"
 
     def run(self, *arguments: str, stdin: str = "") -> Any:
         """Run a command of the command line with --json and return what it printed."""
@@ -71,7 +71,8 @@ def running_fleet(database_url: str, folder: Path, processes: int, **settings: s
         "AUTHSERVER_ADDRESS_LIMIT_SCALE": "100",
         **{f"AUTHSERVER_{name.upper()}": value for name, value in settings.items()},
     }
-    fleet = Fleet(issuer=issuer, environment=environment, folder=folder, ports=backs or [front])
+    nodes = [Node(environment, folder, port) for port in backs or [front]]
+    fleet = Fleet(issuer=issuer, environment=environment, folder=folder, nodes=nodes)
     fleet.run("init")
     fleet.run("resources", "create", API, "--name", "Notes API", "--scope", "notes:read", "--scope", "notes:write")
     fleet.run(
@@ -79,38 +80,59 @@ def running_fleet(database_url: str, folder: Path, processes: int, **settings: s
         stdin=f"{PASSWORD}\n",
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        for port in fleet.ports:
-            stack.enter_context(_serving(fleet, port))
+        for node in fleet.nodes:
+            node.start()
+            stack.callback(node.stop)
         if backs:
             stack.enter_context(balancing(front, backs))
         yield fleet
 
 
-@contextlib.contextmanager
-def _serving(fleet: Fleet, port: int) -> Iterator[None]:
-    log = fleet.folder / f"serve-{port}.log"
-    command = [sys.executable, "-m", "authserver", "serve", "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env=fleet.environment, cwd=fleet.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        _wait_until_ready(process, port, log)
-        yield
-    finally:
-        process.terminate()
-        assert process.wait(timeout=30) == 0, log.read_text()
+class Node:
+    """One `authserver serve` of an installation."""
 
+    def __init__(self, environment: dict[str, str], folder: Path, port: int) -> None:
+        """Only name it; :meth:`start` starts it."""
+        self.port = port
+        self._environment = environment
+        self._folder = folder
+        self._log = folder / f"serve-{port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"not ready after {START_SECONDS} s: {log.read_text()}")
+    def start(self) -> None:
+        """Start the process and wait until it is ready."""
+        command = [sys.executable, "-m", "authserver", "serve", "--port", str(self.port)]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End the process as a power cut does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def stop(self) -> None:
+        """End the process as an operator does; it has to go in peace."""
+        assert self._process is not None
+        self._process.terminate()
+        assert self._process.wait(timeout=30) == 0, self._log.read_text()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert process.poll() is None, self._log.read_text()
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"not ready after {START_SECONDS} s: {self._log.read_text()}")
 
 
 def free_ports(count: int) -> list[int]:

@@ -206,7 +206,7 @@ async def test_what_an_operator_cuts_is_cut_on_every_node(fleet: Fleet, http: ht
     try:
         form = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
         credentials = (created["client_id"], created["client_secret"])
-        for _ in fleet.ports:
+        for _ in fleet.nodes:
             answer = await http.post("/token", data=form, auth=credentials)
             assert answer.json()["error"] == "invalid_grant"
             bearer = {"authorization": f"Bearer {token['access_token']}"}

@@ -52,9 +52,9 @@ def test_make_installs_with_hashes_first_and_the_checkout_second(tmp_path):
     assert requirements < plan.index("--no-deps --no-build-isolation -e .")
 
 
-@pytest.mark.parametrize("target", ["run", "test", "test-browser", "check"])
+@pytest.mark.parametrize("target", ["run", "test", "test-faults", "test-browser", "check"])
 def test_a_target_brings_what_it_needs(target, tmp_path):
-    needed = {"run": "runtime", "test": "test", "test-browser": "browser", "check": "test"}[target]
+    needed = {"run": "runtime", "test-browser": "browser"}.get(target, "test")
     assert f"-r requirements/{needed}.txt" in make("--dry-run", target, f"VENV={tmp_path / 'venv'}", "UV=").stdout
 
 
