@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from authserver.ids import uuid7
 from authserver.jobs.runner import Job, Jobs
 from authserver.jose.keyring import Keyring
 from authserver.operations.keys import ensure_next
@@ -31,7 +32,10 @@ EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
 
 
 def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callable[[], datetime]) -> Jobs:
-    """Return the jobs, not started. Every process runs all of them; each of their steps is safe to run twice."""
+    """Return the jobs, not started; each of their steps is safe to run twice.
+
+    Every process follows the version row for itself; of the rest one process does each (SECURITY B25).
+    """
     operator = Operator(engine=services.engine, hasher=services.hasher, settings=services.settings, actor="job:keys")
     warned: set[str] = set()
 
@@ -72,9 +76,11 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
     services.directory.on_change(follow)
     return Jobs(
         (
-            Job(name="confirm", run=services.directory.refresh, every=CONFIRM_EVERY),
-            Job(name="purge", run=purge, every=PURGE_EVERY),
-            Job(name="keys", run=keep_next_key, every=KEYS_EVERY),
-            Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY),
-        )
+            Job(name="confirm", run=services.directory.refresh, every=CONFIRM_EVERY, leased=False),
+            Job(name="purge", run=purge, every=PURGE_EVERY, leased=True),
+            Job(name="keys", run=keep_next_key, every=KEYS_EVERY, leased=True),
+            Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY, leased=True),
+        ),
+        engine=services.engine,
+        owner=uuid7(now()),
     )

@@ -35,6 +35,16 @@ class State(SQLModel, table=True):
     serves_from: str  # the oldest schema whose program may still run on this one (expand, then contract)
 
 
+class Leases(SQLModel, table=True):
+    """Which process does a background job at present: one row for each job, of a stopped process none."""
+
+    __tablename__: ClassVar[str] = "leases"
+
+    name: str = Field(primary_key=True)  # the job's
+    owner: UUID  # made anew by each process that starts
+    expires_at: datetime
+
+
 class Resources(SQLModel, table=True):
     """The APIs that tokens are for."""
 

@@ -1,7 +1,7 @@
 """The first schema.
 
 Serves: clients, resources, registration, users, login, sessions, authorize, consent, token, revocation, introspection,
-signing keys, audit.
+signing keys, audit, background jobs.
 """
 
 import sqlalchemy as sa
@@ -20,8 +20,9 @@ JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 def upgrade() -> None:
     """Make every table; nothing older can run on this schema."""
-    # what everything rests on: the version row that processes poll, and the audit
+    # what everything rests on: the version row that processes poll, who does which background job, and the audit
     _create_state()
+    _create_leases()
     _create_audit_events()
     # clients, resources and registration
     _create_resources()
@@ -59,6 +60,16 @@ def _create_state() -> None:
         sa.Column("serves_from", sa.String(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_state_one_row")),
         sa.PrimaryKeyConstraint("id", name="pk_state"),
+    )
+
+
+def _create_leases() -> None:
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("owner", sa.Uuid(), nullable=False),
+        sa.Column("expires_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
 
 
