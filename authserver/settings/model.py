@@ -1,0 +1,158 @@
+"""Every setting with its meaning, its default and what it may be. pydantic checks and converts the values."""
+
+from __future__ import annotations
+
+from datetime import timedelta  # noqa: TC003 - pydantic reads the annotations
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from authserver.settings.types import Destinations, LogLevel, Networks, Seconds, is_loopback_host, seconds, setting
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
+
+
+class ClientRegistration(StrEnum):
+    """Who may register a client at /register."""
+
+    OFF = "off"
+    TOKEN = "token"  # noqa: S105 - not a secret: whoever has an initial access token
+    OPEN = "open"
+
+
+class Settings(BaseSettings):
+    """The settings of one server. Frozen; made by :func:`load_settings`, or in tests by naming the values."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    issuer: str = setting(
+        PydanticUndefined,
+        "The issuer identifier: the only source of every URL the server says (RFC 8414 §2).",
+        "an https:// URL, or http:// on loopback; lower-case host, no path, no slash at the end, no query or fragment",
+    )
+    database_url: str = setting(
+        "sqlite:///var/authserver.sqlite3",
+        "Where the data lives: one SQLite file, or PostgreSQL (several hosts allowed, as libpq reads them).",
+        "sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user:password@host/name",
+        repr=False,
+    )
+    sealing_key_file: Path = setting(
+        Path("keys/sealing.key"),
+        "The key that seals what the database may not read; made by `authserver init`.",
+        "a path",
+    )
+    trusted_proxies: Networks = setting(
+        (), "The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.", "networks, comma-separated"
+    )
+    client_registration: ClientRegistration = setting(
+        ClientRegistration.OFF, "Who may register clients at /register (RFC 7591).", "off, token or open"
+    )
+    outbound_allow: Destinations = setting(
+        (),
+        "What outbound requests may reach although its address is private; plain http to these too.",
+        "networks and host:port, comma-separated",
+    )
+    outbound_ca_file: Path | None = setting(None, "One more CA for outbound https, as PEM.", "a file that can be read")
+    address_limit_scale: float = setting(
+        1.0,
+        "Multiplies every limit per address, for users behind one NAT and for load tests.",
+        "a number above 0, at most 1000000",
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+    )
+    max_stale: Seconds = seconds(10, "After this long without word from the database, no token is issued.", at_most=300)
+    drain_seconds: Seconds = seconds(
+        5, "How long /readyz says no before a server that was told to stop closes its door.", at_least=0, at_most=600
+    )
+    log_level: LogLevel = setting("INFO", "The least important line that is logged.", "DEBUG, INFO, WARNING or ERROR")
+    jwks_max_age: Seconds = seconds(
+        300,
+        "How long resource servers may keep /jwks; a new key is published longer than this.",
+        at_least=5,
+        at_most=3600,
+    )
+    access_token_lifetime: Seconds = seconds(300, "How long an access token is valid.", at_most=86_400)
+    id_token_lifetime: Seconds = seconds(300, "How long an ID token is valid.", at_most=86_400)
+    authorization_code_lifetime: Seconds = seconds(60, "How long an authorization code can be redeemed.", at_most=600)
+    refresh_token_absolute_lifetime: Seconds = seconds(
+        2_592_000, "After this long a grant ends, however often it was refreshed.", at_most=315_360_000
+    )
+    refresh_token_idle_lifetime: Seconds = seconds(
+        86_400, "After this long without a refresh a grant ends.", at_most=315_360_000
+    )
+    refresh_token_grace: Seconds = seconds(
+        10, "How long after a rotation the token before it gets the same successor again.", at_least=0, at_most=60
+    )
+    session_absolute_lifetime: Seconds = seconds(
+        2_592_000, "After this long a browser has to sign in again.", at_most=315_360_000
+    )
+    session_idle_lifetime: Seconds = seconds(
+        43_200, "After this long without a request a browser has to sign in again.", at_most=315_360_000
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the values that are given and nothing else: :func:`load_settings` reads, and knows where from."""
+        return (init_settings,)
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Tell whether the issuer is this machine only, as in development."""
+        return is_loopback_host(urlsplit(self.issuer).hostname or "")
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        split = urlsplit(value)
+        host = split.hostname or ""
+        port = f":{split.port}" if split.port is not None else ""
+        canonical = f"{split.scheme}://[{host}]{port}" if ":" in host else f"{split.scheme}://{host}{port}"
+        is_default_port = split.port == {"https": 443, "http": 80}.get(split.scheme)
+        is_allowed = split.scheme == "https" or (split.scheme == "http" and is_loopback_host(host))
+        if not host or not is_allowed or is_default_port or value != canonical or not _is_plain(value):
+            raise ValueError
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: str) -> str:
+        if not value.startswith(("postgresql://", "sqlite:///")) or value == "sqlite:///":
+            raise ValueError
+        return value
+
+    @field_validator("outbound_ca_file")
+    @classmethod
+    def _check_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError
+        return value
+
+    @field_validator("refresh_token_idle_lifetime", "session_idle_lifetime")
+    @classmethod
+    def _check_idle(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        absolute = info.data.get(str(info.field_name).replace("_idle_", "_absolute_"))
+        if absolute is not None and value > absolute:
+            raise ValueError
+        return value
+
+
+def _is_plain(url: str) -> bool:
+    return url.isascii() and all("!" <= character <= "~" for character in url) and not set(url) & set("%\\@;,'\"")
+
+
+PREFIX: Final = "AUTHSERVER_"
+SECRETS: Final = frozenset({"database_url"})  # never shown; each may come from the file that <NAME>_FILE names
+NAMES: Final = tuple(Settings.model_fields)

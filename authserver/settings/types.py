@@ -1,0 +1,88 @@
+"""How single settings are written and declared: seconds, networks, destinations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_HOST_AND_PORT: Final = re.compile(r"(?:\[([0-9a-f:]+)\]|([a-z0-9.-]+)):([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A host and port that outbound requests may reach although its address is private."""
+
+    host: str
+    port: int
+
+
+IpNetwork = IPv4Network | IPv6Network
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a URL's host means this machine: ``localhost`` or a loopback address (RFC 8252 §8.3)."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parse_seconds(value: object) -> object:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return timedelta(seconds=int(value))
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+        return timedelta(seconds=value)
+    if not isinstance(value, timedelta):
+        raise ValueError  # noqa: TRY004 - pydantic turns this into a fault of the setting
+    return value
+
+
+def _parse_list(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _parse_network(value: object) -> object:
+    return ip_network(value) if isinstance(value, str) else value
+
+
+def _parse_destination(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _HOST_AND_PORT.fullmatch(value)
+    return Destination(match[1] or match[2], int(match[3])) if match else ip_network(value)
+
+
+def _in_capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_in_capitals)]
+Seconds = Annotated[timedelta, BeforeValidator(_parse_seconds)]
+Networks = Annotated[tuple[Annotated[IpNetwork, BeforeValidator(_parse_network)], ...], BeforeValidator(_parse_list)]
+Destinations = Annotated[
+    tuple[Annotated[IpNetwork | Destination, BeforeValidator(_parse_destination)], ...], BeforeValidator(_parse_list)
+]
+
+
+def seconds(default: int, meaning: str, *, at_least: int = 1, at_most: int) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """Declare a lifetime or a wait: written as whole seconds, ``at_least`` to ``at_most``."""
+    return Field(
+        timedelta(seconds=default),
+        ge=timedelta(seconds=at_least),
+        le=timedelta(seconds=at_most),
+        description=meaning,
+        json_schema_extra={"allowed": f"whole seconds, {at_least} to {at_most}", "unit": "seconds"},
+    )
+
+
+def setting(default: object, meaning: str, allowed: str, *, unit: str = "", **checks: Any) -> Any:  # noqa: ANN401 - the same
+    """Declare any other setting: what it means, and what the message of a fault says is allowed."""
+    return Field(default, description=meaning, json_schema_extra={"allowed": allowed, "unit": unit}, **checks)
