@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from base64 import urlsafe_b64decode
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -60,6 +61,7 @@ class WebApp:
                 shown_token("Access token", tokens["access_token"]),
                 shown_token("ID token", tokens["id_token"]),
             ],
+            refresh_token=fingerprint(tokens["refresh_token"]) if "refresh_token" in tokens else None,
             renewals=session["renewals"],
             answer=session.pop("answer", None),
             api=self.api,
@@ -184,6 +186,11 @@ def shown_token(name: str, token: str) -> dict[str, Any]:
         "age": max(0, now - issued_at) if isinstance(issued_at, int) else None,
         "rest": max(0, expires_at - now) if isinstance(expires_at, int) else None,
     }
+
+
+def fingerprint(token: str) -> str:
+    """Return what tells one refresh token from the next, and is of no use to whoever reads it on a screen."""
+    return sha256(token.encode()).hexdigest()[:16]
 
 
 def pretty(text: str) -> str:

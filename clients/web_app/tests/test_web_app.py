@@ -68,6 +68,17 @@ async def test_home_shows_both_tokens_decoded_with_their_age(signed_in):
     assert re.search(r"expires in <span data-until=\"\d+\">(300|29\d)</span> s", page.text)
 
 
+async def test_home_shows_of_the_refresh_token_only_a_fingerprint_and_another_one_after_a_renewal(signed_in):
+    def shown(page):
+        return re.search(r'id="refresh-token">.*?<pre[^>]*>([0-9a-f]{16})</pre>', page.text, re.DOTALL)[1]
+
+    before = shown(await signed_in.get("/"))
+    await press(signed_in, "/experiment")
+    page = await signed_in.get("/")
+    assert shown(page) != before
+    assert "refresh-" not in page.text.replace('"refresh-token"', "")
+
+
 async def test_the_name_comes_from_userinfo_and_without_it_the_subject_must_do(signed_in, issuer):
     assert "Hello, Ann &lt;Example&gt;" in (await signed_in.get("/")).text
     await press(signed_in, "/logout")
