@@ -34,6 +34,7 @@ from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
 from authserver.outbound import Outbound
+from authserver.operations.mail import make_outbox
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import load_box
 from authserver.sealing.refresh_token import RefreshTokenSealer
@@ -195,6 +196,7 @@ class Application:
             hasher=Hasher(),
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
+            outbox=make_outbox(subkeys, issuer=settings.issuer),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),

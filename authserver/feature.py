@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
     from authserver.store.grant_batches import Decide, GrantBatches
+    from authserver.store.outbox import Outbox
     from authserver.web.answers import Answer
     from authserver.web.client_failures import ClientFailures
     from authserver.web.cors import CorsPolicy
@@ -76,6 +77,7 @@ class Services:
     subkeys: Subkeys
     refresh_tokens: RefreshTokenSealer
     hasher: Hasher
+    outbox: Outbox
     outbound: Outbound
     client_keys: ClientKeys
     verified_tokens: VerifiedTokens

@@ -31,6 +31,7 @@ class Label(StrEnum):
     CSRF = "csrf"
     CURSOR = "cursor"
     SETUP_LINK = "setup-link"
+    OUTBOX = "outbox"
 
 
 def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:

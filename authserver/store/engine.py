@@ -66,7 +66,7 @@ class Tx:
     been lost whole, and pretending otherwise would commit half of it.
     """
 
-    __slots__ = ("_connection", "_database", "_failed", "_now", "_writing")
+    __slots__ = ("_after_commit", "_connection", "_database", "_failed", "_now", "_writing")
 
     def __init__(self, database: _Database, *, writing: bool) -> None:
         """Made by ``Engine`` only."""
@@ -75,11 +75,16 @@ class Tx:
         self._connection: AsyncConnection | None = None
         self._now: datetime | None = None
         self._failed = False
+        self._after_commit: list[Callable[[], None]] = []
 
     @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._database.dialect
+
+    def after_commit(self, tell: Callable[[], None]) -> None:
+        """Call this once what the transaction wrote is committed, and never where it is not; it waits for nothing."""
+        self._after_commit.append(tell)
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
@@ -113,6 +118,9 @@ class Tx:
             await self._database.give_back(connection, writing=self._writing, commit=commit and not self._failed)
         if commit and self._failed:
             raise RuntimeError("a transaction was to be committed after an error of the database")
+        if commit:
+            for tell in self._after_commit:
+                tell()
 
     async def _run(self, work: Callable[[AsyncConnection], Coroutine[object, object, T]]) -> T:
         if self._failed:

@@ -344,6 +344,36 @@ class Masters(SQLModel, table=True):
     created_at: datetime
 
 
+class OutboxMails(SQLModel, table=True):
+    """Mail on its way out. What it says is sealed, and blanked once it has been sent or is too late."""
+
+    __tablename__: ClassVar[str] = "outbox"
+    __table_args__ = (
+        Index(
+            "ix_outbox_next_attempt_at",
+            "next_attempt_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    kind: str
+    recipient: str
+    recipient_key: str = Field(index=True)
+    locale: str | None
+    user_id: UUID | None = Field(index=True)
+    sealed: bytes | None
+    state: str  # waiting | sent | failed | expired
+    attempts: int
+    next_attempt_at: datetime  # while it is being sent: when it is anybody's again
+    claim: UUID | None  # of the process that sends it
+    created_at: datetime
+    expires_at: datetime | None
+    settled_at: datetime | None = Field(index=True)
+    last_answer: str | None  # why it is tried again, or failed
+
+
 class RegistrationTokens(SQLModel, table=True):
     """Initial access tokens for /register (RFC 7591 §3), as SHA-256."""
 

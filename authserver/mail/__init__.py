@@ -1,0 +1,1 @@
+"""Mail to people: what kinds there are, how they read, and how they leave through SMTP."""
