@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerificationError
 
+from authserver import imported_hashes
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.passwords import MAX_PASSWORD
 from authserver.phases import UnavailableError, forbid_open_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_PASSWORD: Final = 1024  # characters
 QUEUE_PER_CORE: Final = 16  # half a second of waiting at 30 ms a hash
 _RETRY_AFTER: Final = 2  # seconds
 
@@ -74,12 +75,12 @@ class Hasher:
     async def verify(self, password_hash: str, password: str) -> Verdict:
         """Tell whether the password is the hashed one. A hash that cannot be read verifies nothing."""
         self.check_length(password)
-        return await self._run(lambda: self._verify(password_hash, _normalise(password)))
+        return await self._run(lambda: self._verify(password_hash, password))
 
     async def verify_nothing(self, password: str) -> None:
         """Do the work of :meth:`verify` for a user who does not exist, so that the answer takes as long."""
         self.check_length(password)
-        await self._run(lambda: self._verify(self._hash_of_nobody(), _normalise(password)))
+        await self._run(lambda: self._verify(self._hash_of_nobody(), password))
 
     def close(self) -> None:
         """End the threads; what is running ends first."""
@@ -104,12 +105,25 @@ class Hasher:
         finally:
             self._places += 1
 
-    def _verify(self, password_hash: str, password: bytes) -> Verdict:
-        try:
-            self._argon2.verify(password_hash, password)
-        except (VerificationError, ValueError):  # ValueError: no hash that can be read
+    def _verify(self, password_hash: str, password: str) -> Verdict:
+        if imported_hashes.is_imported(password_hash):
+            ok = self._verify_imported(password_hash, password.encode("utf-8", "surrogatepass"))
+            return Verdict(ok=ok, needs_rehash=ok)
+        if not self._is_argon2(password_hash, _normalise(password)):
             return Verdict(ok=False, needs_rehash=False)
         return Verdict(ok=True, needs_rehash=self._argon2.check_needs_rehash(password_hash))
+
+    def _verify_imported(self, password_hash: str, password: bytes) -> bool:
+        argon2_hash = imported_hashes.argon2_part(password_hash)
+        if argon2_hash is not None:
+            return self._is_argon2(argon2_hash, password)
+        return imported_hashes.verify(password_hash, password)
+
+    def _is_argon2(self, encoded: str, password: bytes) -> bool:
+        try:
+            return self._argon2.verify(encoded, password)
+        except (VerificationError, ValueError):  # ValueError: no hash that can be read
+            return False
 
     def _hash_of_nobody(self) -> str:
         if self._nobody is None:

@@ -8,11 +8,10 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
-from authserver.hasher import MAX_PASSWORD
 from authserver.operations.errors import OperationError
+from authserver.passwords import MAX_PASSWORD, MIN_PASSWORD
 
 MAX_USERNAME: Final = 150
-MIN_PASSWORD: Final = 8
 _FORBIDDEN_CATEGORIES: Final = ("C", "Z")  # controls, formats, private use; every kind of blank
 
 
