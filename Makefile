@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-fast test-faults test-browser check bench fmt lock audit
+.PHONY: help run install test test-fast test-faults test-browser check bench fmt messages lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bench: $(VENV)/.installed-test ## CPU per request on SQLite and PostgreSQL: make
 fmt: $(VENV)/.installed-test ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
+
+messages: $(VENV)/.installed-test ## collect the words of pages and mails, and compile the catalogues
+	$(BIN)/python -m tests.language.messages
 
 lock: ## resolve the requirements again (needs uv)
 	$(LOCK) pyproject.toml --group build -o requirements/runtime.txt

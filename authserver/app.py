@@ -20,6 +20,7 @@ from authserver.features.discovery import FEATURE as DISCOVERY
 from authserver.features.end_session import FEATURE as END_SESSION
 from authserver.features.home import FEATURE as HOME
 from authserver.features.introspection import FEATURE as INTROSPECTION
+from authserver.features.language import FEATURE as LANGUAGE
 from authserver.features.login import FEATURE as LOGIN
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
@@ -76,6 +77,7 @@ FEATURES: Final = (
     USERINFO,
     END_SESSION,
     REGISTRATION,
+    LANGUAGE,
 )
 
 log = structlog.get_logger("authserver")

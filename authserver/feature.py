@@ -154,7 +154,7 @@ class GrantType(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A line that people see on the front page, the login page or in ``authserver dev``."""
+    """A line that people see on the front page or the login page; ``label`` is a message id (``N_("…")``)."""
 
     label: str
     path: str

@@ -21,6 +21,7 @@ from authserver.steps.id_token_hint import read_hint
 from authserver.steps.login import OFFERED_ACRS
 from authserver.store import consents, transactions
 from authserver.web.answers import redirect_answer
+from authserver.web.page_language import prefer_asked
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +52,9 @@ async def check_request(call: Call, form: Params) -> AuthorizationRequest:
     """Parse and check an authorization request against the clients and resources of this moment."""
     directory = call.services.directory
     client = await directory.find_client_fresh(parse_client_id(form))
-    return parse_authorization_request(form, client, directory.resources)
+    request = parse_authorization_request(form, client, directory.resources)
+    prefer_asked(request.ui_locales)
+    return request
 
 
 async def load_progress(call: Call, transaction_id: str | None, browser_hash: bytes | None) -> Progress:

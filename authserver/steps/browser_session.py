@@ -17,6 +17,7 @@ from authserver.web.answers import redirect_answer
 from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
 from authserver.web.csrf import csrf_token, judge_form
 from authserver.web.edge import URL_LIMIT
+from authserver.web.page_language import prefer_account
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,6 +67,7 @@ async def find_signed_in(call: Call, tx: Tx) -> SignedIn | None:
     if not is_live(session, call.services.settings.session_idle_lifetime, await tx.now()):
         return None
     await sessions.touch(tx, session)
+    prefer_account(user.locale)
     return SignedIn(session=session, user=user)
 
 

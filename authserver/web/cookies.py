@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 BROWSER: Final = "__Host-browser"  # binds a sign-in under way to the browser that began it
 DEVICE: Final = "__Host-device"  # a browser in which the user has signed in before
+LANGUAGE: Final = "__Host-language"  # chosen on one of our pages; no secret
 
 _ATTRIBUTES: Final = "; Path=/; Secure; HttpOnly; SameSite=Lax"
 

@@ -19,6 +19,7 @@ from authserver.phases import UnavailableError
 from authserver.web.answers import Answer, error_answer
 from authserver.web.facts import Facts
 from authserver.web.forwarded import client_address
+from authserver.web.page_language import begin_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -97,6 +98,7 @@ class Edge:
             await self._behind(scope, receive, send)
             return
         facts = self._facts(scope, route)
+        begin_request(facts)
         try:
             answer = await self._answer(route, facts, scope, receive)
         except ClientGoneError:

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from authserver.language import N_
 from authserver.oauth.errors import Refusal
 
 if TYPE_CHECKING:
@@ -22,61 +23,61 @@ if TYPE_CHECKING:
 class _Words:
     """The page of one kind of refusal, in gettext's form; ``%(app)s`` is the app's name or "this app"."""
 
-    title: str = "%(app)s cannot sign you in yet"
+    title: str = N_("%(app)s cannot sign you in yet")
     what: str
-    advice: str = "Tell the people who run %(app)s."
+    advice: str = N_("Tell the people who run %(app)s.")
     fix: str | None = None  # a command for the operator, with {client_id} and {received} quoted for a shell
 
 
-_OTHERWISE: Final = _Words(what="It asked us in a way that we cannot answer, so nothing was sent to it.")
+_OTHERWISE: Final = _Words(what=N_("It asked us in a way that we cannot answer, so nothing was sent to it."))
 _OURS: Final = _Words(
-    title="Something went wrong on our side",
-    what="Your sign-in could not be finished.",
-    advice="Please try again. If it happens again, tell the people who run this server the id below.",
+    title=N_("Something went wrong on our side"),
+    what=N_("Your sign-in could not be finished."),
+    advice=N_("Please try again. If it happens again, tell the people who run this server the id below."),
 )
 _BUSY: Final = _Words(
-    title="We cannot answer right now",
-    what="Too much is asked of this server at the moment, or its database is away.",
-    advice="Please try again in a few seconds.",
+    title=N_("We cannot answer right now"),
+    what=N_("Too much is asked of this server at the moment, or its database is away."),
+    advice=N_("Please try again in a few seconds."),
 )
 _START_AGAIN: Final = _Words(
-    title="Please start again",
-    what="This sign-in took too long, or began in another browser.",
-    advice="Go back to %(app)s and start again.",
+    title=N_("Please start again"),
+    what=N_("This sign-in took too long, or began in another browser."),
+    advice=N_("Go back to %(app)s and start again."),
 )
 
 _WORDS: Final[Mapping[Refusal, _Words]] = {
     Refusal.REDIRECT_URI_NOT_REGISTERED: _Words(
-        what="The address it asked us to return to is not on its list, so nothing was sent there.",
+        what=N_("The address it asked us to return to is not on its list, so nothing was sent there."),
         fix="authserver clients update {client_id} --add-redirect-uri {received}",
     ),
     Refusal.REDIRECT_URI_MISSING: _Words(
-        what="It did not say which of its addresses we should return to.",
+        what=N_("It did not say which of its addresses we should return to."),
         fix="authserver clients show {client_id}",
     ),
     Refusal.CLIENT_UNKNOWN: _Words(
-        what="It is not known here. Its address may be mistyped, or it was removed.",
+        what=N_("It is not known here. Its address may be mistyped, or it was removed."),
         fix="authserver clients list",
     ),
-    Refusal.CLIENT_NOT_IDENTIFIED: _Words(what="It did not say which app it is.", fix="authserver clients list"),
+    Refusal.CLIENT_NOT_IDENTIFIED: _Words(what=N_("It did not say which app it is."), fix="authserver clients list"),
     Refusal.CLIENT_DISABLED: _Words(
-        what="It is turned off here.",
+        what=N_("It is turned off here."),
         fix="authserver clients show {client_id}",
     ),
     Refusal.PATH_UNKNOWN: _Words(
-        title="There is nothing here",
-        what="The address may be mistyped, or what was here is gone.",
-        advice="Begin at the front page.",
+        title=N_("There is nothing here"),
+        what=N_("The address may be mistyped, or what was here is gone."),
+        advice=N_("Begin at the front page."),
     ),
     Refusal.CSRF: _Words(
-        title="Please check and send again",
-        what="This page was open for a long time, or the form came from somewhere else.",
-        advice="Go back, load the page again and send it once more.",
+        title=N_("Please check and send again"),
+        what=N_("This page was open for a long time, or the form came from somewhere else."),
+        advice=N_("Go back, load the page again and send it once more."),
     ),
     Refusal.THROTTLED: _Words(
-        title="Too many tries",
-        what="There were too many tries in a short time.",
-        advice="Wait a minute, then try again.",
+        title=N_("Too many tries"),
+        what=N_("There were too many tries in a short time."),
+        advice=N_("Wait a minute, then try again."),
     ),
     Refusal.TRANSACTION_UNKNOWN: _START_AGAIN,
     Refusal.TRANSACTION_EXPIRED: _START_AGAIN,

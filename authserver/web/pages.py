@@ -1,6 +1,6 @@
 """Pages for people: a template and its values become an answer with the headers every page carries (UX §2).
 
-Words live in the templates, in gettext's form; for now there is one language and the translation is the identity. No
+Words live in the templates, in gettext's form, and come out in the language of the request (page_language.py). No
 template is written by a user, so none is sandboxed; every value is escaped (SECURITY rows 20 and 122).
 """
 
@@ -9,14 +9,21 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from gettext import NullTranslations
+from datetime import UTC
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from authserver.language import LANGUAGES, format_date, format_time, load_translations
 from authserver.web.answers import NO_STORE, Answer
+from authserver.web.page_language import current_address, current_language
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime, tzinfo
+    from gettext import NullTranslations
 
 UI: Final = Path(__file__).resolve().parent.parent / "ui"
 STATIC: Final = UI / "static"
@@ -58,8 +65,13 @@ class ScopeLine:
 class Pages:
     """The renderer of one server; immutable after construction, so requests share it."""
 
-    def __init__(self, *, issuer: str, dev: bool) -> None:
-        """Load the templates and fingerprint the static files once; ``dev`` adds the bar that says so."""
+    def __init__(
+        self, *, issuer: str, dev: bool, translations: Callable[[str], NullTranslations] = load_translations
+    ) -> None:
+        """Load the templates and fingerprint the static files once; ``dev`` adds the bar that says so.
+
+        ``translations`` gives the catalogue of a language tag.
+        """
         self._environment = Environment(
             loader=FileSystemLoader(UI / "templates"),
             autoescape=True,
@@ -69,19 +81,29 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=dev,
         )
-        self._translations = NullTranslations()
-        self._environment.install_gettext_translations(  # type: ignore[attr-defined]  # the i18n extension adds it
-            self._translations, newstyle=True
+        self._translations = translations
+        self._environment.install_gettext_callables(  # type: ignore[attr-defined]  # the i18n extension adds it
+            lambda message: self._catalogue().gettext(message),
+            lambda one, many, count: self._catalogue().ngettext(one, many, count),
+            newstyle=True,
         )
         self._environment.filters["web_url"] = web_url
         self._environment.tests["web_url"] = lambda value: bool(web_url(value))
         self._versions = fingerprints()
-        self._environment.globals.update(static=self.static_url, host=urlsplit(issuer).netloc, dev=dev, failed=False)
+        self._environment.globals.update(
+            static=self.static_url,
+            host=urlsplit(issuer).netloc,
+            dev=dev,
+            failed=False,
+            languages=LANGUAGES,
+            language=current_language,
+            here=current_address,
+        )
 
     def render(
         self, template: str, *, title: str, status: int = 200, transaction: bool = False, **values: object
     ) -> Answer:
-        """Return the page ``templates/<template>`` with a fresh nonce.
+        """Return the page ``templates/<template>`` in the request's language, with a fresh nonce.
 
         ``title`` is the page's ``<title>`` and ``<h1>``; where ``values["problem"]`` is set, the title begins with
         "Error:". A ``transaction`` page is one whose form may end at a client: Chromium applies ``form-action`` to the
@@ -91,7 +113,7 @@ class Pages:
         nonce = secrets.token_urlsafe(16)
         html = self._environment.get_template(template).render(
             values,
-            title=self._translations.gettext(title),
+            title=self._catalogue().gettext(title),
             failed=values.get("problem") is not None,
             nonce=nonce,
         )
@@ -101,11 +123,26 @@ class Pages:
 
     def words(self, message: str, **values: str) -> str:
         """Return a message of gettext's form in the page's language, filled in; not yet escaped."""
-        return self._translations.gettext(message) % values
+        return self._catalogue().gettext(message) % values
+
+    def count_words(self, one: str, many: str, count: int, **values: str) -> str:
+        """Return the form of a message that goes with a number, filled in with ``num`` and ``values``."""
+        return self._catalogue().ngettext(one, many, count) % {"num": count, **values}
+
+    def date(self, day: date) -> str:
+        """Return a day in the page's language."""
+        return format_date(day, current_language())
+
+    def time(self, moment: datetime, zone: tzinfo = UTC) -> str:
+        """Return a moment to the minute in the page's language, on the clock of ``zone``."""
+        return format_time(moment, current_language(), zone)
 
     def static_url(self, path: str) -> str:
         """Return the address of ``static/<path>``; it changes with the file, so that it can be cached for good."""
         return f"/static/{path}?v={self._versions[path]}"
+
+    def _catalogue(self) -> NullTranslations:
+        return self._translations(current_language())
 
 
 def content_security_policy(nonce: str, *, transaction: bool) -> str:

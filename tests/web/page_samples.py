@@ -84,15 +84,22 @@ TRANSACTION_PAGES = ("login/login.html", "consent/consent.html", "form_post.html
 
 
 class Elements(HTMLParser):
-    """The elements of a page with their attributes, as a browser's parser reads them."""
+    """The elements of a page with their attributes, as a browser's parser reads them; not the footer every page has."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str]]] = []
+        self._in_footer = False
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
+        self._in_footer = self._in_footer or tag == "footer"
+        if self._in_footer:
+            return
         self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag):
+        self._in_footer = self._in_footer and tag != "footer"
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.found if name == tag]
@@ -107,7 +114,7 @@ def html_of(answer: Answer) -> str:
 
 
 def text_of(answer: Answer) -> str:
-    visible = re.sub(r"(?s)<(script|head).*?</\1>", "", html_of(answer))
+    visible = re.sub(r"(?s)<(script|head|footer)\b.*?</\1>", "", html_of(answer))
     return " ".join(unescape(re.sub(r"<[^>]+>", "", visible)).split())
 
 

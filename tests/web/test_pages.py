@@ -145,7 +145,7 @@ def test_each_page_has_one_heading_and_nothing_inline_or_foreign(pages, template
     html = html_of(pages.render(template, title="Title", **PAGES[template]))
     elements = Elements(html)
     assert len(elements.all("h1")) == 1
-    assert elements.all("html") == [{"lang": "en"}]
+    assert elements.all("html") == [{"lang": "en", "dir": "ltr"}]
     assert elements.all("style") == []
     assert not any(name == "style" or name.startswith("on") for _, attributes in elements.found for name in attributes)
     loaded = [attributes["href"] for attributes in elements.all("link")]

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from authserver.feature import Endpoint, Feature, Link
+from authserver.language import N_
 from authserver.web.answers import Answer
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ FEATURE = Feature(
     ),
     metadata=_metadata,
     developer_links=(
-        Link(label="Discovery", path="/.well-known/openid-configuration"),
-        Link(label="Keys (JWKS)", path="/jwks"),
+        Link(label=N_("Discovery"), path="/.well-known/openid-configuration"),
+        Link(label=N_("Keys (JWKS)"), path="/jwks"),
     ),
 )

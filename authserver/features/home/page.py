@@ -31,8 +31,8 @@ async def home(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contra
         csrf=form_token(call, browser),
         account_links=[],
         endpoints=[
-            Link(text="Issuer", href=issuer),
-            *(Link(text=link.label, href=issuer + link.path) for link in links),
+            Link(text=services.pages.words("Issuer"), href=issuer),
+            *(Link(text=services.pages.words(link.label), href=issuer + link.path) for link in links),
         ],
         demo=[Fact(name=line.name, value=line.value, href=line.href) for line in services.demo],
     )

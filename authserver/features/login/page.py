@@ -127,7 +127,9 @@ def _page(
         contact=None,
         ways=[],
         links=[
-            Link(text=link.label, href=link.path) for feature in call.services.features for link in feature.login_links
+            Link(text=call.services.pages.words(link.label), href=link.path)
+            for feature in call.services.features
+            for link in feature.login_links
         ],
     )
     return page.with_headers(*browser.headers)
