@@ -323,6 +323,24 @@ class Refusal(StrEnum):
     CSRF = "csrf", "RFC 9700 §4.7", "The form's token or origin is not this page's."
     THROTTLED = "throttled", "NIST SP 800-63B §5.2.2", "Too many tries."
     PASSWORD_WRONG = "password_wrong", "OIDC Core §3.1.2.3", "Unknown user or wrong password."
+    PASSWORD_REFUSED = "password_refused", "NIST SP 800-63B §3.1.1.2", "The new password cannot be taken."
+
+    # codes sent by mail
+    MAILED_CODE_UNKNOWN = "mailed_code_unknown", "NIST SP 800-63B §3.1.3", "No such code was asked for in this browser."
+    MAILED_CODE_WRONG = "mailed_code_wrong", "NIST SP 800-63B §3.1.3", "The code from the mail is not right."
+    MAILED_CODE_USED = "mailed_code_used", "NIST SP 800-63B §3.1.3.2", "The code from the mail was used before."
+    MAILED_CODE_EXPIRED = "mailed_code_expired", "NIST SP 800-63B §3.1.3.2", "The code from the mail is too old."
+    MAILED_CODE_TRIED_TOO_OFTEN = (
+        "mailed_code_tried_too_often",
+        "NIST SP 800-63B §3.2.2",
+        "The code from the mail was tried five times; a new one is needed.",
+    )
+    MAILED_CODE_UNPROVEN = (
+        "mailed_code_unproven",
+        "NIST SP 800-63B §4.2",
+        "A step was asked for that only comes after the code.",
+    )
+    ADDRESS_TAKEN = "address_taken", "DESIGN §2", "Another account has verified this e-mail address meanwhile."
 
 
 class OAuthError(Exception):

@@ -5,7 +5,8 @@ seconds. *Account*: all networks together, so that many addresses are no way aro
 minute's tries of one network over all accounts. A browser in which the user signed in before has a count of its own and
 is held up by no other: nobody can lock the owner out.
 
-Clients that strangers register are counted here too, by the hour and the network (RFC 7591 §5).
+Clients that strangers register are counted here too, by the hour and the network (RFC 7591 §5), and the mails that
+strangers have sent to somebody's address (SECURITY row 115).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.store import attempts
 from authserver.store.attempts import AttemptKey, Attempts
+from authserver.store.users import name_key
 from authserver.web.forwarded import network_of
 
 if TYPE_CHECKING:
@@ -34,13 +36,24 @@ TRIES_PER_ADDRESS: Final = 30
 ADDRESS_WINDOW: Final = timedelta(minutes=1)
 REGISTRATIONS_PER_ADDRESS: Final = 20
 REGISTRATION_WINDOW: Final = timedelta(hours=1)
+MAILS_PER_RECIPIENT: Final = 3
+MAIL_WINDOW: Final = timedelta(minutes=15)
+MAILS_PER_RECIPIENT_AND_DAY: Final = 10
+MAILS_PER_ADDRESS: Final = 60
+MAILS_OF_ALL: Final = 20_000
+MAIL_HOUR: Final = timedelta(hours=1)
 FORGOTTEN_AFTER: Final = timedelta(hours=24)
 
 # Counts that are full for the rest of their window; the others make the next try wait.
 _WINDOWS: Final[Mapping[str, tuple[int, timedelta]]] = {
     "address": (TRIES_PER_ADDRESS, ADDRESS_WINDOW),
     "registration": (REGISTRATIONS_PER_ADDRESS, REGISTRATION_WINDOW),
+    "mail_recipient": (MAILS_PER_RECIPIENT, MAIL_WINDOW),
+    "mail_recipient_day": (MAILS_PER_RECIPIENT_AND_DAY, FORGOTTEN_AFTER),
+    "mail_address": (MAILS_PER_ADDRESS, MAIL_HOUR),
+    "mail_all": (MAILS_OF_ALL, MAIL_HOUR),
 }
+_PER_RECIPIENT: Final = frozenset({"mail_recipient", "mail_recipient_day"})  # a mailbox is one however many share a NAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,25 @@ async def reserve_registration(tx: Tx, address: str, address_limit_scale: float)
     await _reserve(tx, (key,), address_limit_scale, Refusal.REGISTRATION_QUOTA)
 
 
+async def reserve_mail(tx: Tx, recipient: str, address: str, address_limit_scale: float) -> bool:
+    """Count one mail that somebody at ``address`` has sent to ``recipient``; False where it must not be sent.
+
+    Nobody is told: the answer is the same, or it would say whose mailbox is being flooded.
+    """
+    recipient = name_key(recipient)
+    keys = (
+        _key("mail_recipient", recipient),
+        _key("mail_recipient_day", recipient),
+        _key("mail_address", network_of(address)),
+        _key("mail_all"),
+    )
+    try:
+        await _reserve(tx, keys, address_limit_scale, Refusal.THROTTLED)
+    except OAuthError:
+        return False
+    return True
+
+
 async def forgive(tx: Tx, attempt: Try) -> None:
     """Forget the account's counts after a success. The address keeps its own: it may be trying other accounts."""
     await attempts.forget(tx, [key for key in attempt.count_keys() if key.kind != "address"])
@@ -90,18 +122,22 @@ def wait_after(count: int, free: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(count - free, 6)), LONGEST_WAIT)
 
 
+def throttled(seconds: int, refusal: Refusal = Refusal.THROTTLED) -> OAuthError:
+    """Return the refusal of what came too soon: 429 with Retry-After."""
+    return OAuthError(
+        ErrorCode.SLOW_DOWN,
+        f"too many tries; wait {seconds} seconds",
+        refusal,
+        headers=(("retry-after", str(seconds)),),
+    )
+
+
 async def _reserve(tx: Tx, keys: Sequence[AttemptKey], address_limit_scale: float, refusal: Refusal) -> None:
     rows = await attempts.lock(tx, keys)
     now = await tx.now()
     wait = max(_wait(row, now, address_limit_scale) for row in rows)
     if wait > timedelta(0):
-        seconds = math.ceil(wait.total_seconds())
-        raise OAuthError(
-            ErrorCode.SLOW_DOWN,
-            f"too many tries; wait {seconds} seconds",
-            refusal,
-            headers=(("retry-after", str(seconds)),),
-        )
+        raise throttled(math.ceil(wait.total_seconds()), refusal)
     await attempts.store(tx, [_counted(row, now) for row in rows])
 
 
@@ -111,7 +147,8 @@ def _wait(row: Attempts, now: datetime, address_limit_scale: float) -> timedelta
         return timedelta(0)
     if row.key.kind in _WINDOWS:
         limit, window = _WINDOWS[row.key.kind]
-        return row.first_at + window - now if row.count >= limit * address_limit_scale else timedelta(0)
+        scale = 1 if row.key.kind in _PER_RECIPIENT else address_limit_scale
+        return row.first_at + window - now if row.count >= limit * scale else timedelta(0)
     free = FREE_TRIES_OF_AN_ACCOUNT if row.key.kind == "account" else FREE_TRIES
     return row.last_at + wait_after(row.count, free) - now
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlmodel import col
 
 from authserver.ids import uuid7
@@ -95,6 +95,13 @@ class Outbox:
         if self._wake is not None:
             tx.after_commit(self._wake)
         return mail_id
+
+    async def take_back(self, tx: Tx, mail_id: UUID) -> None:
+        """Take a mail out again that this transaction has handed in.
+
+        Where nothing may be sent, the answer still has to take as long as where something is (SECURITY row 104).
+        """
+        await tx.execute(delete(OutboxMails).where(col(OutboxMails.id) == mail_id))
 
     async def state(self, tx: Tx, mail_id: UUID) -> State | None:
         """Return what has become of a mail; None where it has been purged since."""

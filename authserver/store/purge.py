@@ -16,9 +16,11 @@ from authserver.store.tables import (
     ClientSecrets,
     Devices,
     Grants,
+    MailedCodes,
     RegistrationTokens,
     Replays,
     Sessions,
+    SignUps,
     Transactions,
     Users,
 )
@@ -36,6 +38,7 @@ BATCH: Final = 1000
 REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see why something was refused (DESIGN §8)
 CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the grant it revokes
 ATTEMPTS_KEPT: Final = timedelta(days=1)
+MAILED_CODES_KEPT: Final = timedelta(hours=1)  # so that whoever comes late reads why, and can have a new one
 DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
 DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the cookie (RFC 6265bis §5.5)
 
@@ -52,6 +55,8 @@ class _Rule:
 _RULES: Final = (
     _Rule(Transactions, lambda now: col(Transactions.expires_at) < now),
     _Rule(AuthorizationCodes, lambda now: col(AuthorizationCodes.expires_at) < now - CODES_KEPT),
+    _Rule(MailedCodes, lambda now: col(MailedCodes.expires_at) < now - MAILED_CODES_KEPT),
+    _Rule(SignUps, lambda now: col(SignUps.expires_at) < now),
     _Rule(Replays, lambda now: col(Replays.expires_at) < now),
     _Rule(Attempts, lambda now: col(Attempts.last_at) < now - ATTEMPTS_KEPT),
     _Rule(

@@ -169,6 +169,42 @@ class Users(SQLModel, table=True):
     deleted_at: datetime | None = Field(index=True)
 
 
+class SignUps(SQLModel, table=True):
+    """Accounts that somebody asked for: one is made once the code proves the address, else the row goes."""
+
+    __tablename__: ClassVar[str] = "sign_ups"
+
+    id: UUID = Field(primary_key=True)
+    email: str
+    name: str | None
+    password_hash: str
+    locale: str | None
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+
+
+class MailedCodes(SQLModel, table=True):
+    """Codes sent by mail, one row for each: what it proves, the tries at it, and what became of it."""
+
+    __tablename__: ClassVar[str] = "mailed_codes"
+
+    id: UUID = Field(primary_key=True)
+    purpose: str
+    user_id: UUID | None = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    sign_up_id: UUID | None = Field(foreign_key="sign_ups.id", ondelete="SET NULL", index=True)
+    email: str  # where it was sent
+    code_hash: bytes | None  # HMAC; without one nothing was sent, and no code is right
+    link_hash: bytes | None = Field(unique=True)
+    browser_hash: bytes | None  # of the browser that asked, later of the one that proved; an app has none
+    transaction_id: UUID | None  # the sign-in to go back to
+    mail_id: UUID | None  # in the outbox
+    attempts: int
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    proven_at: datetime | None
+    used_at: datetime | None
+
+
 class Sessions(SQLModel, table=True):
     """Browsers in which a user is signed in."""
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.oauth.values import (
     AuthMethod,
     AuthorizationCode,
@@ -20,6 +21,7 @@ from authserver.oauth.values import (
     User,
 )
 from authserver.sealing.records import SigningKey
+from authserver.store.sign_ups import SignUp
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)
 FUTURE = datetime(2126, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)  # whatever the database's clock says
@@ -142,4 +144,29 @@ KEY = SigningKey(
     sealed_private=b"sealed",
     publish_at=PAST,
     sign_from=NOW,
+)
+
+SIGN_UP = SignUp(
+    id=UUID("01a1fd00-0000-7000-8000-000000000007"),
+    email="new@example.org",
+    name="Newcomer",
+    password_hash="$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaA",
+    locale="de",
+    created_at=NOW,
+    expires_at=FUTURE,
+)
+MAILED_CODE = MailedCode(
+    id=UUID("01a1fd00-0000-7000-8000-000000000008"),
+    purpose=Purpose.RESET_PASSWORD,
+    user_id=None,
+    sign_up_id=None,
+    email="ann@example.org",
+    code_hash=b"c" * 32,
+    link_hash=b"l" * 32,
+    browser_hash=b"b" * 32,
+    transaction_id=None,
+    mail_id=None,
+    attempts=0,
+    created_at=NOW,
+    expires_at=FUTURE,
 )
