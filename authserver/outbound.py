@@ -47,7 +47,6 @@ _HTTPS: Final = 443
 _LAST_SYSTEM_PORT: Final = 1023
 _MAX_ADDRESSES: Final = 4
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+", re.ASCII)
-_JSON: Final = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
 
 # IANA IPv4 Special-Purpose Address Registry, and multicast; `ipaddress.is_global` lets some of these pass (fact 7)
 _SPECIAL_V4: Final = tuple(
@@ -85,6 +84,20 @@ _SPECIAL_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """What a document is asked for as, and what its type must then be."""
+
+    accept: str
+    pattern: re.Pattern[str]
+
+
+_JSON: Final = _Media(
+    "application/json", re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
+)
+_TEXT: Final = _Media("text/plain", re.compile(r"text/plain\s*(?:;.*)?", re.ASCII | re.IGNORECASE))
 
 
 class OutboundError(OSError):
@@ -182,6 +195,13 @@ class Outbound:
 
         Only 200 with a JSON media type and no content coding counts; 3 seconds in total.
         """
+        return await self._fetch_typed(url, limit, _JSON)
+
+    async def fetch_text(self, url: str, *, limit: int) -> bytes:
+        """Return the body of a plain text of at most ``limit`` bytes, on the terms of :meth:`fetch_json`."""
+        return await self._fetch_typed(url, limit, _TEXT)
+
+    async def _fetch_typed(self, url: str, limit: int, media: _Media) -> bytes:
         forbid_open_transaction("a request to another host")
         now = asyncio.get_running_loop().time()
         if self._failed.get(url, now) > now:
@@ -190,13 +210,13 @@ class Outbound:
             target = _parse(url)
             self._count(target.host, now)
             async with asyncio.timeout(TOTAL_SECONDS), self._turns:
-                return await self._fetch(target, limit)
+                return await self._fetch(target, limit, media)
         except (OSError, _RefusedError) as error:  # TimeoutError is an OSError
             _remember(self._failed, url, now + FORGET_FAILURE_AFTER)
             log.info("outbound_failed", url=url[:MAX_URL], cause=str(error) or type(error).__name__)
         raise OutboundError
 
-    async def _fetch(self, target: _Target, limit: int) -> bytes:
+    async def _fetch(self, target: _Target, limit: int, media: _Media) -> bytes:
         import httpx2  # noqa: PLC0415 - 60 ms that a server without such clients never pays
 
         addresses = await self._check_addresses(target)
@@ -214,7 +234,7 @@ class Outbound:
             request = self._client.build_request(
                 "GET",
                 f"{target.scheme}://{literal}:{target.port}{target.path}",
-                headers={"Host": target.authority, "Accept": "application/json", "Accept-Encoding": "identity"},
+                headers={"Host": target.authority, "Accept": media.accept, "Accept-Encoding": "identity"},
                 extensions={"sni_hostname": target.host},
             )
             try:
@@ -224,7 +244,7 @@ class Outbound:
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise _RefusedError(type(error).__name__) from error
             try:
-                return await _read(response, limit)
+                return await _read(response, limit, media)
             except httpx2.HTTPError as error:
                 raise _RefusedError(type(error).__name__) from error
             finally:
@@ -301,12 +321,12 @@ def _check_public(target: _Target, addresses: Sequence[IPv4Address | IPv6Address
         raise _RefusedError(message)
 
 
-async def _read(response: Response, limit: int) -> bytes:
+async def _read(response: Response, limit: int, media: _Media) -> bytes:
     if response.status_code != 200:  # noqa: PLR2004 - a redirect is no answer either
         message = f"status {response.status_code}"
         raise _RefusedError(message)
-    if not _JSON.fullmatch(response.headers.get("content-type", "")):
-        message = "not JSON"
+    if not media.pattern.fullmatch(response.headers.get("content-type", "")):
+        message = "another media type"
         raise _RefusedError(message)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         message = "a content coding"

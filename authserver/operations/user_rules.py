@@ -6,8 +6,7 @@ import unicodedata
 from typing import Final
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
+from authserver.email_address import AddressError, parse_email_address
 from authserver.operations.errors import OperationError
 from authserver.passwords import MAX_PASSWORD, MIN_PASSWORD
 
@@ -40,8 +39,8 @@ def parse_username(text: str, *, email: str | None) -> str:
 def parse_email(text: str) -> str:
     """Return the address normalised; a private domain without MX is as good as any other."""
     try:
-        return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized
-    except EmailNotValidError as error:
+        return parse_email_address(text)
+    except AddressError as error:
         raise OperationError(f"The e-mail address cannot be used: {error}", field="email") from error
 
 
