@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from authserver.cli.dev_settings import SPA_ORIGIN
 from authserver.oauth.values import ClientType, Resource
 from authserver.operations import clients, resources, users
 from authserver.operations.clients import Offer
@@ -15,6 +16,7 @@ MACHINE_CLIENT_ID: Final = "demo-machine"
 MACHINE_CLIENT_SECRET: Final = "demo-secret"  # noqa: S105  # the same
 WEB_CLIENT_ID: Final = "demo-web"
 WEB_CLIENT_SECRET: Final = "demo-web-secret"  # noqa: S105  # the same
+SPA_CLIENT_ID: Final = "demo-spa"
 API_NAME: Final = "Sample API"
 API_SCOPE: Final = "api:read api:write"
 WEB_SCOPE: Final = f"openid profile email offline_access {API_SCOPE}"
@@ -44,6 +46,19 @@ async def seed(operator: Operator, offer: Offer, *, api_port: int, web_port: int
             "post_logout_redirect_uris": [f"http://localhost:{web_port}/signed-out"],
         },
     )
+    await _seed_client(
+        operator,
+        offer,
+        SPA_CLIENT_ID,
+        None,
+        ClientType.SPA,
+        {
+            "client_name": "Demo page",
+            "scope": WEB_SCOPE,
+            "redirect_uris": [f"{SPA_ORIGIN}/callback"],
+            "post_logout_redirect_uris": [f"{SPA_ORIGIN}/"],
+        },
+    )
     await _seed_user(operator)
 
 
@@ -62,7 +77,7 @@ async def _seed_client(
     operator: Operator,
     offer: Offer,
     client_id: str,
-    secret: str,
+    secret: str | None,
     client_type: ClientType,
     document: dict[str, object],
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import authserver
 from authserver.cli.dev_data import WEB_CLIENT_ID, WEB_CLIENT_SECRET, WEB_SCOPE
+from authserver.cli.dev_settings import SPA_ORIGIN
 
 _CLIENTS: Final = Path(authserver.__file__).resolve().parents[1] / "clients"
 _STOP_SECONDS: Final = 5
@@ -51,7 +52,7 @@ def find_samples(issuer: str, *, api_port: int, web_port: int) -> tuple[Sample, 
             label="Sample API",
             program=_CLIENTS / "api_starlette" / "app.py",
             port=api_port,
-            arguments=("--issuer", issuer, "--port", str(api_port), "--audience", api),
+            arguments=("--issuer", issuer, "--port", str(api_port), "--audience", api, "--allow-origin", SPA_ORIGIN),
         ),
     )
     return tuple(sample for sample in samples if sample.program.exists())

@@ -11,6 +11,7 @@ from typing import Final
 ISSUER_PORT: Final = 9000
 API_PORT: Final = 9001
 WEB_PORT: Final = 9002
+SPA_ORIGIN: Final = "http://localhost:9003"  # where clients/spa is served when it is started
 _FOLDER: Final = Path("var")
 
 

@@ -7,11 +7,13 @@ import argparse
 import json
 import os
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -38,8 +40,11 @@ class Notes:
         return list(self._by_subject.get(subject, ()))
 
 
-def create_app(issuer: str, audience: str) -> Starlette:
-    """Return the API. `audience` is its own URL: tokens for any other audience are refused."""
+def create_app(issuer: str, audience: str, allow_origins: Sequence[str] = ()) -> Starlette:
+    """Return the API. `audience` is its own URL: tokens for any other audience are refused.
+
+    `allow_origins` are the pages whose scripts may ask it from a browser (CORS).
+    """
     verify = Verifier(issuer=issuer, audience=audience)
     notes = Notes()
 
@@ -82,6 +87,15 @@ def create_app(issuer: str, audience: str) -> Starlette:
 
     return Starlette(
         lifespan=announce,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=allow_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["WWW-Authenticate"],
+            )
+        ],
         routes=[
             Route("/", about),
             Route("/healthz", healthz),
@@ -137,10 +151,12 @@ def main() -> None:
     parser.add_argument("--issuer", default=os.environ.get("ISSUER", "http://localhost:9000"))
     parser.add_argument("--port", type=int, default=os.environ.get("PORT", "9001"))
     parser.add_argument("--audience", default=os.environ.get("AUDIENCE"), help="default: http://localhost:PORT")
+    parser.add_argument("--allow-origin", action="append", default=[], help="a page that may ask from a browser")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 in a container")
     options = parser.parse_args()
     try:
-        app = create_app(options.issuer, options.audience or f"http://localhost:{options.port}")
+        audience = options.audience or f"http://localhost:{options.port}"
+        app = create_app(options.issuer, audience, options.allow_origin)
     except ValueError as error:
         parser.error(str(error))
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")

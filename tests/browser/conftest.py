@@ -47,6 +47,7 @@ class Demo:
     issuer: str
     api: str
     app: str
+    spa: str = "http://localhost:9003"  # as the demo's client is registered; a test starts it
     username: str = "ann@example.org"
     password: str = "correct horse ann"
 
@@ -153,7 +154,7 @@ def visit(chromium, demo):
         return visitor
 
     yield open_window
-    own = {urlsplit(address).netloc for address in (demo.issuer, demo.api, demo.app)}
+    own = {urlsplit(address).netloc for address in (demo.issuer, demo.api, demo.app, demo.spa)}
     for visitor, context in opened:
         context.close()
         assert visitor.problems + unexpected(visitor) == []

@@ -1,0 +1,196 @@
+"""The sample APIs in other languages, as their READMEs start them: against an issuer that says anything, and ours."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from authserver_verifier.testing import FakeIssuer, generate_key
+from tests.flows.fleet import free_ports, running_fleet
+
+CLIENTS = Path(__file__).parents[2] / "clients"
+START_SECONDS = 30  # a hang, not a speed
+BUILD_SECONDS = 300
+
+
+def build_node(folder):
+    run_or_skip("npm", ["npm", "ci", "--ignore-scripts", "--no-progress"], folder)
+    return ["node", str(folder / "server.js")]
+
+
+def build_go(folder):
+    run_or_skip("go", ["go", "build", "-o", "server", "."], folder)
+    return [str(folder / "server")]
+
+
+def run_or_skip(tool, command, folder):
+    """Build the sample; where the tool is missing, or may not fetch what the sample needs, say so and skip."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    if done.returncode and is_about_the_network(done.stderr):
+        pytest.skip(f"{tool} cannot fetch the sample's packages here: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+
+
+def is_about_the_network(text):
+    signs = ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "dial tcp", "no such host", "connection refused")
+    return any(sign in text for sign in signs)
+
+
+@pytest.fixture(scope="module", params=[("api_node", build_node), ("api_go", build_go)], ids=["node", "go"])
+def program(request, tmp_path_factory):
+    """The command that starts a sample, built in a copy of its folder."""
+    name, build = request.param
+    folder = tmp_path_factory.mktemp(name) / name
+    shutil.copytree(CLIENTS / name, folder, ignore=shutil.ignore_patterns("node_modules"))
+    return build(folder)
+
+
+class Sample:
+    """A running sample."""
+
+    def __init__(self, command, issuer):
+        (port,) = free_ports(1)
+        self.url = f"http://localhost:{port}"
+        environment = {"PATH": os.environ["PATH"], "ISSUER": issuer, "PORT": str(port)}
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.http = httpx2.Client(base_url=self.url, trust_env=False)
+
+    def wait(self):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.process.stdout.read()
+            try:
+                return self.http.get("/healthz").raise_for_status()
+            except httpx2.ConnectError:
+                time.sleep(0.05)
+        pytest.fail("the sample did not come up")
+
+    def get(self, path, token=None, scheme="Bearer"):
+        return self.http.get(path, headers={"authorization": f"{scheme} {token}"} if token else {})
+
+    def stop(self):
+        self.http.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start(program):
+    started = []
+
+    def start_beside(issuer):
+        started.append(Sample(program, issuer))
+        started[-1].wait()
+        return started[-1]
+
+    yield start_beside
+    for sample in started:
+        sample.stop()
+
+
+@pytest.fixture
+def issuer():
+    with FakeIssuer() as running:
+        yield running
+
+
+@pytest.fixture
+def api(start, issuer):
+    return start(issuer.url)
+
+
+def test_a_request_without_a_token_is_challenged_and_told_nothing_else(api):
+    answer = api.get("/whoami")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == f'Bearer realm="{api.url}"'
+
+
+def test_a_good_token_opens_what_its_scope_opens(api, issuer):
+    token = issuer.token(api.url, scope="api:read")
+    said = api.get("/whoami", token).json()
+    assert (said["subject"], said["client_id"], said["scope"]) == ("alice", "notes-app", "api:read")
+    assert api.get("/notes", token, scheme="bearer").json() == {"notes": ["for alice only"]}
+    assert api.get("/experiment", token).json() == {"access": "limited", "missing_scope": "api:write"}
+
+
+def test_too_little_scope_is_403_and_names_what_is_missing(api, issuer):
+    answer = api.get("/notes", issuer.token(api.url, scope="api:write"))
+    assert answer.status_code == 403
+    challenge = answer.headers["www-authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert 'scope="api:read"' in challenge
+
+
+@pytest.mark.attack(34)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"aud": "https://other.example"}, id="another audience"),
+        pytest.param({"iss": "https://other.example"}, id="another issuer"),
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"header": {"typ": "JWT"}}, id="an ID token"),
+        pytest.param({"header": {"alg": "none"}}, id="no signature's algorithm"),
+        pytest.param({"header": {"kid": "unknown"}}, id="an unknown key"),
+        pytest.param({"cnf": {"jkt": "thumbprint"}}, id="bound to a key"),
+        pytest.param({"sub": None}, id="no subject"),
+    ],
+)
+def test_a_token_that_is_not_for_this_api_is_refused(api, issuer, change):
+    answer = api.get("/whoami", issuer.token(**({"audience": api.url} | change)))
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_token_of_a_stranger_with_the_right_key_id_is_refused(api, issuer):
+    good = issuer.token(api.url)
+    assert api.get("/whoami", good).status_code == 200
+    with FakeIssuer(generate_key()) as stranger:
+        forged = stranger.token(api.url, iss=issuer.url, header={"kid": issuer.keys[-1].kid})
+    assert api.get("/whoami", forged).status_code == 401
+    head, body, signature = good.split(".")
+    assert api.get("/whoami", f"{head}.{body}.{signature[::-1]}").status_code == 401
+
+
+def test_made_up_key_ids_do_not_become_requests_to_the_issuer(api, issuer):
+    for number in range(20):
+        assert api.get("/whoami", issuer.token(api.url, header={"kid": f"unknown-{number}"})).status_code == 401
+    assert issuer.requests["/jwks"] <= 2
+
+
+def test_tokens_are_verified_while_the_issuer_is_down(api, issuer):
+    token = issuer.token(api.url)
+    assert api.get("/whoami", token).status_code == 200
+    issuer.stop()
+    try:
+        assert api.get("/whoami", token).status_code == 200
+    finally:
+        issuer.start()
+
+
+def test_without_any_keys_the_api_says_try_again_and_not_that_the_token_is_wrong(start, issuer):
+    issuer.status = 500
+    api = start(issuer.url)
+    answer = api.get("/whoami", issuer.token(api.url))
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_the_sample_takes_a_token_of_this_server(start, tmp_path):
+    with running_fleet(f"sqlite:///{tmp_path / 'issuer.sqlite3'}", tmp_path, 1) as fleet:
+        api = start(fleet.issuer)
+        fleet.run("resources", "create", api.url, "--name", "Sample", "--scope", "api:read", "--scope", "api:write")
+        machine = fleet.create_client("machine", "service", {"scope": "api:read api:write"})
+        form = {"grant_type": "client_credentials", "resource": api.url}
+        answer = httpx2.post(
+            f"{fleet.issuer}/token", data=form, auth=(machine["client_id"], machine["client_secret"]), trust_env=False
+        )
+        token = answer.json()["access_token"]
+        assert api.get("/experiment", token).json() == {"access": "full", "missing_scope": ""}
+        assert api.get("/whoami", token).json()["client_id"] == machine["client_id"]
