@@ -266,6 +266,7 @@ def collect_metadata(
     ground = {
         "grant_types_supported": list(collect_grant_types(features)),
         "id_token_signing_alg_values_supported": list(algorithms),
+        "introspection_signing_alg_values_supported": list(algorithms),
     }
     return build_metadata(settings.issuer, [ground, *(feature.metadata(settings) for feature in features)])
 

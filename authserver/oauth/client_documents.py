@@ -99,6 +99,7 @@ def build_metadata_document(client: Client, *, operator: bool = False) -> dict[s
         "jwks": client.jwks,
         "jwks_uri": client.jwks_uri,
         "id_token_signed_response_alg": client.id_token_signed_response_alg,
+        "introspection_signed_response_alg": client.introspection_signed_response_alg,
         "subject_type": client.subject_type,
         "default_max_age": None if client.default_max_age is None else int(client.default_max_age.total_seconds()),
         "require_auth_time": client.require_auth_time,

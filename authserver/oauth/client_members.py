@@ -216,6 +216,11 @@ def _read_jwks(name: str, value: object) -> Mapping[str, object]:
     return {"keys": keys}
 
 
+def _refuse_encryption(name: str, value: object) -> NoReturn:  # noqa: ARG001 - a reader
+    """Say that responses are never encrypted: a client that asks for it must not believe that they are."""
+    refuse_member(name, "is not offered: introspection responses are signed, not encrypted")
+
+
 def _is_plain(value: object) -> bool:
     """Tell whether a JWK's member is what they all are: text, a number, a truth value, or an array of text."""
     items = value if isinstance(value, list) else [value]
@@ -232,6 +237,9 @@ _MEMBERS: Final[Mapping[str, Reader]] = {
     "application_type": _one_of("web", "native"),
     "subject_type": _one_of("public"),
     "id_token_signed_response_alg": _read_text,
+    "introspection_signed_response_alg": _read_text,
+    "introspection_encrypted_response_alg": _refuse_encryption,
+    "introspection_encrypted_response_enc": _refuse_encryption,
     "default_max_age": _seconds(0, MAX_SECONDS),
     "require_auth_time": _read_boolean,
     "scope": _read_scope,

@@ -41,6 +41,7 @@ _ANNOUNCED: Final = (
 # keys are checked in jose/, where weak ones are refused too.
 _OWN_CHECKS: Final = frozenset({"redirect_uris", "jwks"})
 _ID_TOKEN_ALG: Final = "id_token_signed_response_alg"  # noqa: S105 - a member's name
+_INTROSPECTION_ALG: Final = "introspection_signed_response_alg"
 _LIFETIMES: Final = tuple(field.name for field in fields(Lifetimes))  # each with `_lifetime` is a member's name
 
 
@@ -78,6 +79,7 @@ class ClientMetadata:
     jwks: Mapping[str, object] | None
     jwks_uri: str | None
     id_token_signed_response_alg: str
+    introspection_signed_response_alg: str | None
     default_max_age: timedelta | None
     require_auth_time: bool
     client_uri: str | None
@@ -101,6 +103,7 @@ def parse_client_metadata(document: bytes | Mapping[str, object], policy: Regist
     redirect_uris = members.get("redirect_uris", ())
     members["application_type"] = infer_application_type(members.get("application_type"), redirect_uris)
     members.update(_check_offered(members, policy))
+    _check_introspection_alg(members, policy)
     grant_types = members.get("grant_types", frozenset({AUTHORIZATION_CODE}))
     default_response_types = {CODE} if AUTHORIZATION_CODE in grant_types else ()
     max_age = members.get("default_max_age")
@@ -117,6 +120,7 @@ def parse_client_metadata(document: bytes | Mapping[str, object], policy: Regist
         jwks=members.get("jwks"),
         jwks_uri=members.get("jwks_uri"),
         id_token_signed_response_alg=members["id_token_signed_response_alg"],
+        introspection_signed_response_alg=members.get(_INTROSPECTION_ALG),
         default_max_age=None if max_age is None else timedelta(seconds=max_age),
         require_auth_time=members["require_auth_time"],
         client_uri=members.get("client_uri"),
@@ -213,6 +217,14 @@ def _check_offered(members: Mapping[str, Any], policy: RegistrationPolicy) -> di
     if alg is not None and alg not in announced["id_token_signing_alg_values_supported"]:
         refuse_member(_ID_TOKEN_ALG, f"must be sent: its default, {alg}, is not offered here")
     return filled
+
+
+def _check_introspection_alg(members: Mapping[str, Any], policy: RegistrationPolicy) -> None:
+    """Refuse an algorithm that introspection responses are not signed with (RFC 9701 §6); Authlib does not know it."""
+    alg = members.get(_INTROSPECTION_ALG)
+    announced: Any = policy.metadata["introspection_signing_alg_values_supported"]
+    if alg is not None and alg not in announced:
+        refuse_member(_INTROSPECTION_ALG, "has a value that is not offered here")
 
 
 def _choose_scope(

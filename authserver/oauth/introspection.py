@@ -1,4 +1,6 @@
-"""Token introspection: who may ask about which token, whether it is still good, and what the answer says (RFC 7662).
+"""Token introspection: who may ask about which token, whether it is still good, and what the answer says.
+
+RFC 7662 in JSON; RFC 9701 as a signed JWT around the same members.
 
 A resource server asks as a client of type service whose ``introspects`` lists the resources it serves, set by an
 operator; a client with credentials may also ask about the tokens issued to itself. Everybody else learns nothing, not
@@ -14,12 +16,13 @@ from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.scope import join_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from authserver.oauth.values import Client, Grant, User
+    from authserver.oauth.values import Client, Grant, Resource, User
 
 INACTIVE: Final[Mapping[str, object]] = {"active": False}
+DEFAULT_SIGNED_RESPONSE_ALG: Final = "RS256"  # of clients that registered none (RFC 9701 §6)
 
 
 def check_caller(caller: Client) -> None:
@@ -58,6 +61,32 @@ def is_live(claims: Mapping[str, object], *, client: Client | None, grant: Grant
 def build_access_token_response(claims: Mapping[str, object]) -> dict[str, object]:
     """Return what is said of a live access token: its own claims (§2.2). No user name: ``sub`` identifies."""
     return {**claims, "active": True, "token_type": "Bearer"}
+
+
+def narrow(claims: Mapping[str, object], caller: Client, resources: Iterable[Resource]) -> Mapping[str, object]:
+    """Return the claims without the scope of APIs that are not the caller's business (RFC 7662 §2.2, RFC 9701 §5).
+
+    Only a token for several audiences has any, and the client it was issued to may know them all.
+    """
+    scope = claims.get("scope")
+    if not isinstance(claims.get("aud"), list) or not isinstance(scope, str):
+        return claims
+    if claims.get("client_id") == caller.client_id:
+        return claims
+    known = tuple(resources)
+    served = {word for resource in known if resource.identifier in caller.introspects for word in resource.scope}
+    foreign = {word for resource in known for word in resource.scope} - served
+    return {**claims, "scope": " ".join(word for word in scope.split(" ") if word not in foreign)}
+
+
+def build_signed_claims(
+    response: Mapping[str, object], *, issuer: str, audience: str, now: datetime
+) -> dict[str, object]:
+    """Return the claims of an introspection response as a JWT for one caller, its ``client_id`` (RFC 9701 §5).
+
+    Neither ``sub`` nor ``exp`` stand at the top: nobody may take it for an access token.
+    """
+    return {"iss": issuer, "aud": audience, "iat": int(now.timestamp()), "token_introspection": dict(response)}
 
 
 def build_refresh_token_response(

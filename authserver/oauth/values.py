@@ -130,6 +130,8 @@ class Client:
     api_register: bool = False
     require_pkce: bool = True
     introspects: tuple[str, ...] = ()  # the resources it serves: it may ask about their tokens (RFC 7662)
+    introspection_signed_response_alg: str | None = None  # None: the default of RFC 9701 §6
+    status_index: int | None = None  # where its own tokens stand in the status lists; given when it is stored
     self_registered: bool = False  # through /register, without an operator's word for it
     registration_token_hash: bytes | None = None
     created_at: datetime
@@ -188,6 +190,7 @@ class User:
     updated_at: datetime
     disabled_at: datetime | None = None
     deleted_at: datetime | None = None
+    delete_at: datetime | None = None  # the person asked to be deleted then, and can take it back until then
 
     @property
     def sub(self) -> str:
@@ -197,6 +200,11 @@ class User:
     @property
     def is_active(self) -> bool:
         """Tell whether the user may get anything."""
+        return self.may_sign_in and self.delete_at is None
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Tell whether the user may prove who they are; who is leaving may, to stay after all, and gets nothing else."""
         return self.disabled_at is None and self.deleted_at is None
 
 

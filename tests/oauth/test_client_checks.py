@@ -193,6 +193,22 @@ def test_a_default_that_no_key_can_sign_must_be_replaced_by_the_client():
     assert register(without_rsa, id_token_signed_response_alg="ES256").id_token_signed_response_alg == "ES256"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"introspection_signed_response_alg": "PS512"}, id="9701-6 not offered"),
+        pytest.param({"introspection_signed_response_alg": "none"}, id="9701-6 unsigned"),
+        pytest.param({"introspection_encrypted_response_alg": "RSA-OAEP-256"}, id="9701-6 encrypted"),
+        pytest.param({"introspection_encrypted_response_enc": "A128GCM"}, id="9701-6 encrypted so"),
+    ],
+)
+def test_introspection_responses_are_signed_as_announced_and_never_encrypted(changed):
+    assert outcome(**changed) == INVALID_METADATA
+    assert outcome(OPERATOR, **changed) == INVALID_METADATA
+    assert register(introspection_signed_response_alg="RS256").introspection_signed_response_alg == "RS256"
+    assert register().introspection_signed_response_alg is None
+
+
 @pytest.mark.attack(80)
 @pytest.mark.parametrize(
     "changed",

@@ -38,6 +38,7 @@ METADATA = {
     "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
     "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256"],
     "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+    "introspection_signing_alg_values_supported": ["ES256", "RS256"],
 }
 STRANGER = RegistrationPolicy(metadata=METADATA, scope=SCOPES)
 OPERATOR = replace(STRANGER, operator=True)
@@ -54,6 +55,7 @@ FULL = {
     "application_type": "web",
     "subject_type": "public",
     "id_token_signed_response_alg": "ES256",
+    "introspection_signed_response_alg": "ES256",
     "default_max_age": 3600,
     "require_auth_time": True,
     "scope": "openid notes:read",

@@ -1,4 +1,4 @@
-"""RFC 7662 §2.1, §2.2, §4."""
+"""RFC 7662 §2.1, §2.2, §4; RFC 9701 §5."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,12 +12,14 @@ from authserver.oauth.introspection import (
     INACTIVE,
     build_access_token_response,
     build_refresh_token_response,
+    build_signed_claims,
     check_caller,
     is_live,
     may_ask,
+    narrow,
 )
 from authserver.oauth.values import AuthMethod, Grant
-from tests.oauth.examples import ISSUER, MAIL, NATIVE, NOTES, NOW, SESSION, USER, WEB, refused
+from tests.oauth.examples import ISSUER, KNOWN, MAIL, NATIVE, NOTES, NOW, SESSION, USER, WEB, refused
 
 GRANT = Grant(
     id=UUID("01890000-0000-7000-8000-00000000000a"),
@@ -137,3 +139,36 @@ def test_a_refresh_token_is_told_without_its_inner_state():
 @pytest.mark.attack(48)
 def test_everybody_else_learns_one_word():
     assert dict(INACTIVE) == {"active": False}
+
+
+SHARED = CLAIMS | {"aud": [NOTES.identifier, MAIL.identifier], "scope": "openid notes:read mail:send shared"}
+NOTES_API = replace(API, introspects=(NOTES.identifier,))
+
+
+@pytest.mark.attack(48)
+@pytest.mark.parametrize(
+    ("caller", "claims", "scope"),
+    [
+        pytest.param(NOTES_API, SHARED, "openid notes:read", id="9701-5 the scope of others is left out"),
+        pytest.param(API, SHARED, SHARED["scope"], id="9701-5 a server of both sees both"),
+        pytest.param(WEB, SHARED, SHARED["scope"], id="the client may know all it was given"),
+        pytest.param(NOTES_API, CLAIMS, CLAIMS["scope"], id="one audience has one scope"),
+    ],
+)
+def test_a_resource_server_sees_the_scope_that_is_its_business(caller, claims, scope):
+    assert narrow(claims, caller, KNOWN) == claims | {"scope": scope}
+
+
+def test_a_token_without_scope_stays_without():
+    claims = {name: value for name, value in SHARED.items() if name != "scope"}
+    assert narrow(claims, NOTES_API, KNOWN) == claims
+
+
+def test_a_signed_response_keeps_what_is_said_of_the_token_apart():
+    claims = build_signed_claims({"active": True, "sub": "s", "exp": 1}, issuer=ISSUER, audience="notes-api", now=NOW)
+    assert claims == {
+        "iss": ISSUER,
+        "aud": "notes-api",
+        "iat": int(NOW.timestamp()),
+        "token_introspection": {"active": True, "sub": "s", "exp": 1},
+    }

@@ -24,6 +24,7 @@ OFFER = Offer(
         ],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "introspection_signing_alg_values_supported": ["ES256", "RS256"],
     },
     allow_http=lambda _: False,
 )

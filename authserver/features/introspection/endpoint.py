@@ -1,22 +1,27 @@
-"""POST /introspect (RFC 7662 §2)."""
+"""POST /introspect (RFC 7662 §2, RFC 9701 §4)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from authserver.jose.jwt import ACCESS_TOKEN_ALG, sign
 from authserver.oauth.introspection import (
+    DEFAULT_SIGNED_RESPONSE_ALG,
     INACTIVE,
     build_access_token_response,
     build_refresh_token_response,
+    build_signed_claims,
     check_caller,
     may_ask,
+    narrow,
 )
 from authserver.oauth.refresh_rules import PresentedToken, RefreshAllowed, decide_refresh
 from authserver.sealing.opaque import hash_secret
 from authserver.steps.client_auth import authenticate_client, spend_proof
 from authserver.steps.lifetimes import refresh_terms
 from authserver.steps.own_tokens import is_token_live, read_access_token
-from authserver.web.answers import json_answer
+from authserver.web.accept import liking
+from authserver.web.answers import NO_STORE, Answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +30,16 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.oauth.values import Client
     from authserver.sealing.refresh_token import RefreshToken
-    from authserver.web.answers import Answer
+
+SIGNED_TYPE: Final = "token-introspection+jwt"
+MEDIA_TYPE: Final = f"application/{SIGNED_TYPE}"
 
 
 async def introspect(call: Call, form: Params) -> Answer:
     """Tell a caller about a token that concerns it; of any other it learns ``active: false`` and nothing else (§2.2).
 
-    ``token_type_hint`` is only a hint (§2.1): what a token is shows in its spelling.
+    ``token_type_hint`` is only a hint (§2.1): what a token is shows in its spelling. Whoever asks for
+    ``application/token-introspection+jwt`` gets the same in a JWT signed for it (RFC 9701 §5).
     """
     form.check_none_repeated()
     caller = await authenticate_client(call, form, required=True)
@@ -44,7 +52,30 @@ async def introspect(call: Call, form: Params) -> Answer:
     else:
         document = await _about_access_token(call, caller.client, token)
     log = {"client": caller.client.client_id, "active": str(document["active"]).lower()}
-    return json_answer(document, log=log)
+    if not _wants_jwt(call):
+        return json_answer(document, log=log)
+    headers = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"), *NO_STORE)
+    return Answer(headers=headers, body=_sign(call, caller.client, document), log=log)
+
+
+def _wants_jwt(call: Call) -> bool:
+    """Tell whether the signed response was asked for by name, and JSON not rather than it (RFC 9701 §4)."""
+    accept = call.facts.header(b"accept")
+    if accept is None or SIGNED_TYPE not in accept.lower():  # what nearly everybody sends
+        return False
+    signed = liking(accept, MEDIA_TYPE)
+    return signed.by_name and signed.weight > 0 and signed.weight >= liking(accept, "application/json").weight
+
+
+def _sign(call: Call, caller: Client, document: Mapping[str, object]) -> bytes:
+    keyring = call.services.live.keyring
+    claims = build_signed_claims(
+        document, issuer=call.services.settings.issuer, audience=caller.client_id, now=call.now
+    )
+    alg = caller.introspection_signed_response_alg or DEFAULT_SIGNED_RESPONSE_ALG
+    if alg not in keyring.algorithms:  # an installation without RSA keys, or one whose ring was given up
+        alg = ACCESS_TOKEN_ALG
+    return sign(keyring, claims, alg=alg, typ=SIGNED_TYPE, now=call.now).encode("ascii")
 
 
 async def _about_access_token(call: Call, caller: Client, token: str) -> Mapping[str, object]:
@@ -52,7 +83,9 @@ async def _about_access_token(call: Call, caller: Client, token: str) -> Mapping
     if claims is None or not may_ask(caller, claims):
         return INACTIVE
     live, _ = await is_token_live(call, claims)
-    return build_access_token_response(claims) if live else INACTIVE
+    if not live:
+        return INACTIVE
+    return build_access_token_response(narrow(claims, caller, call.services.directory.resources))
 
 
 async def _about_refresh_token(call: Call, caller: Client, token: RefreshToken) -> Mapping[str, object]:
