@@ -85,4 +85,5 @@ def anchors(markdown: str) -> set[str]:
 
 def pages(root: Path) -> list[Path]:
     """Return the pages of the manual, and those beside it."""
-    return sorted([*root.glob("*.md"), *(root / "docs").rglob("*.md"), *(root / "clients").rglob("README.md")])
+    samples = (page for page in (root / "clients").rglob("README.md") if "node_modules" not in page.parts)
+    return sorted([*root.glob("*.md"), *(root / "docs").rglob("*.md"), *samples])
