@@ -22,7 +22,7 @@ def may_issue(
     """
     if not client.is_active:
         raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_DISABLED)
-    if user is not None and user.deleted_at is not None:
+    if user is not None and (user.deleted_at is not None or user.delete_at is not None):
         raise OAuthError(error, "the user's account no longer exists", Refusal.USER_GONE)
     if user is not None and user.disabled_at is not None:
         raise OAuthError(error, "the user's account is turned off", Refusal.USER_DISABLED)

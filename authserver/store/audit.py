@@ -17,7 +17,7 @@ from authserver.store.tables import AuditEvents
 from authserver.store.types import spell_id, spell_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from authserver.store.engine import Tx
 
@@ -113,6 +113,19 @@ def _spell(value: object) -> object:
     if isinstance(value, UUID):
         return spell_id(value)
     return spell_time(value) if isinstance(value, datetime) else value
+
+
+async def list_of_user(
+    tx: Tx, user_id: UUID, *, events: Collection[str], before: UUID | None = None, limit: int
+) -> tuple[AuditEvent, ...]:
+    """Return events of these kinds about a user, the youngest first, from below an event's id where one is given."""
+    statement = select(AuditEvents).where(
+        col(AuditEvents.user_id) == user_id, col(AuditEvents.event).in_(sorted(events))
+    )
+    if before is not None:
+        statement = statement.where(col(AuditEvents.id) < before)
+    rows = await tx.execute(statement.order_by(col(AuditEvents.id).desc()).limit(limit))
+    return tuple(to_value(AuditEvent, row) for row in rows)
 
 
 async def list_all(

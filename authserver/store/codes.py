@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import AuthorizationCode
@@ -12,6 +12,8 @@ from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import AuthorizationCodes
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from authserver.store.engine import Tx
 
 
@@ -34,6 +36,19 @@ async def claim(tx: Tx, code_hash: bytes, client_id: str) -> AuthorizationCode |
     )
     row = (await tx.execute(statement)).one_or_none()
     return None if row is None else to_value(AuthorizationCode, row)
+
+
+async def delete_unused(tx: Tx, user_id: UUID, client_id: str) -> int:
+    """Delete the codes a user's app holds and has not redeemed; wait for one that it is redeeming, which then counts.
+
+    Used ones stay: a replay must find the grant that it revokes.
+    """
+    statement = delete(AuthorizationCodes).where(
+        col(AuthorizationCodes.user_id) == user_id,
+        col(AuthorizationCodes.client_id) == client_id,
+        col(AuthorizationCodes.uses) == 0,
+    )
+    return (await tx.execute(statement)).rowcount
 
 
 async def is_of_another_client(tx: Tx, code_hash: bytes, client_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -14,6 +15,7 @@ from authserver.store.tables import Consents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import ColumnElement
@@ -21,10 +23,25 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A consent, and when it was given or widened last."""
+
+    consent: Consent
+    since: datetime
+
+
 async def find(tx: Tx, user_id: UUID, client_id: str) -> Consent | None:
     """Return what a user agreed to, a withdrawn consent too."""
     row = (await tx.execute(select(Consents).where(*_pair(user_id, client_id)))).one_or_none()
     return None if row is None else to_value(Consent, row)
+
+
+async def list_of_user(tx: Tx, user_id: UUID) -> tuple[Given, ...]:
+    """Return what a user agreed to and has not taken back."""
+    statement = select(Consents).where(col(Consents.user_id) == user_id, col(Consents.withdrawn_at).is_(None))
+    rows = await tx.execute(statement.order_by(col(Consents.client_id)))
+    return tuple(Given(consent=to_value(Consent, row), since=row.updated_at) for row in rows)
 
 
 async def lock_for_share(tx: Tx, user_id: UUID, client_id: str) -> Consent | None:

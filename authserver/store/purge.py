@@ -74,7 +74,7 @@ _RULES: Final = (
     _Rule(ClientSecrets, lambda now: col(ClientSecrets.expires_at) < now),
     _Rule(RegistrationTokens, lambda now: col(RegistrationTokens.expires_at) < now - REFUSALS_KEPT),
     _Rule(Clients, lambda now: col(Clients.deleted_at) < now - DELETED_KEPT),
-    _Rule(Users, lambda now: col(Users.deleted_at) < now - DELETED_KEPT),
+    _Rule(Users, lambda now: or_(col(Users.deleted_at) < now - DELETED_KEPT, col(Users.delete_at) < now)),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 TOUCH_INTERVAL: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """A session with what is known of its browser: what it called itself and where it was when the session began."""
+
+    session: Session
+    user_agent: str
+    address: str
 
 
 async def add(tx: Tx, session: Session, cookie_hash: bytes, *, user_agent: str, address: str) -> None:
@@ -81,6 +91,16 @@ async def end(tx: Tx, session_id: UUID, at: datetime, reason: str) -> bool:
     return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount > 0
 
 
+async def list_browsers(tx: Tx, user_id: UUID, limit: int = 1000) -> tuple[Browser, ...]:
+    """Return where a user is signed in, the last used first; one that has been idle for too long may be among them."""
+    is_live = col(Sessions.ended_at).is_(None) & (col(Sessions.expires_at) > await tx.now())
+    statement = select(Sessions).where(is_live, col(Sessions.user_id) == user_id)
+    rows = await tx.execute(statement.order_by(col(Sessions.last_seen_at).desc()).limit(limit))
+    return tuple(
+        Browser(session=to_value(Session, row), user_agent=row.user_agent, address=row.address) for row in rows
+    )
+
+
 async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:
     """End a user's sessions, but for ``except_id``, and return how many were live."""
     statement = update(Sessions).where(col(Sessions.user_id) == user_id, col(Sessions.ended_at).is_(None))
@@ -93,6 +113,12 @@ async def remember_device(tx: Tx, device_hash: bytes, user_id: UUID) -> None:
     """Note that this user signed in in the browser that holds this cookie."""
     values = {"device_hash": device_hash, "user_id": user_id, "created_at": await tx.now()}
     await tx.execute(insert_new(tx, Devices, values))
+
+
+async def has_device(tx: Tx, user_id: UUID) -> bool:
+    """Tell whether this user has signed in in any browser before that was to be remembered."""
+    statement = select(col(Devices.user_id)).where(col(Devices.user_id) == user_id).limit(1)
+    return (await tx.execute(statement)).first() is not None
 
 
 async def is_known_device(tx: Tx, device_hash: bytes, user_id: UUID) -> bool:

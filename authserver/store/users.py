@@ -57,6 +57,13 @@ async def lock_for_share(tx: Tx, user_id: UUID) -> User | None:
     return None if row is None else to_value(User, row)
 
 
+async def lock(tx: Tx, user_id: UUID) -> User | None:
+    """Return an account that nobody can change, or rest a new grant or session on, before this transaction ends."""
+    statement = select(Users).where(col(Users.id) == user_id).with_for_update()
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else to_value(User, row)
+
+
 async def find_by_login(tx: Tx, text: str) -> User | None:
     """Return whose username this is; else whose verified address; else the only account with this address."""
     key = name_key(text.strip())
@@ -75,6 +82,42 @@ async def find_by_login(tx: Tx, text: str) -> User | None:
     first = rows[0]
     is_certain = first.username_key == key or first.email_verified or len(rows) == 1
     return to_value(User, first) if is_certain else None
+
+
+async def find_owner(tx: Tx, email: str) -> User | None:
+    """Return the account that has verified this address: at most one has."""
+    key = name_key(email)
+    statement = select(Users).where(
+        col(Users.email_key) == key, col(Users.email_verified), col(Users.deleted_at).is_(None)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else to_value(User, row)
+
+
+async def find_by_email(tx: Tx, email: str) -> User | None:
+    """Return the account that has verified this address; else the only one that claims it, and none where two do."""
+    key = name_key(email)
+    statement = (
+        select(Users)
+        .where(col(Users.email_key) == key, col(Users.deleted_at).is_(None))
+        .order_by(col(Users.email_verified).desc())
+        .limit(2)
+    )
+    rows = (await tx.execute(statement)).all()
+    if not rows or (len(rows) > 1 and not rows[0].email_verified):
+        return None
+    return to_value(User, rows[0])
+
+
+async def release_username(tx: Tx, name: str, substitute: str) -> None:
+    """Give another username to the account that has this one without having verified the address it is.
+
+    Whoever has proven an address may sign in by it; somebody who only claimed it before cannot keep the name.
+    """
+    statement = update_table(Users).where(
+        col(Users.username_key) == name_key(name), ~col(Users.email_verified), col(Users.deleted_at).is_(None)
+    )
+    await tx.execute(statement.values(username=substitute, username_key=name_key(substitute)))
 
 
 async def list_all(
@@ -103,6 +146,28 @@ async def set_password(tx: Tx, user_id: UUID, password_hash: str) -> None:
     await _set(tx, user_id, password_hash=password_hash)
 
 
+async def replace_password(tx: Tx, user_id: UUID, old_hash: str | None, new_hash: str) -> bool:
+    """Store another password hash in place of one; return False where that was changed meanwhile.
+
+    Sessions and grants are the caller's to end, afterwards.
+    """
+    statement = update_table(Users).where(
+        col(Users.id) == user_id, col(Users.password_hash).is_not_distinct_from(old_hash)
+    )
+    return (await tx.execute(statement.values(password_hash=new_hash, updated_at=await tx.now()))).rowcount > 0
+
+
+async def set_email_verified(tx: Tx, user_id: UUID, email: str) -> bool:
+    """Note that a user has proven an address, if it is still the account's; return False where it is not.
+
+    Raise ConflictError where another account has verified it.
+    """
+    statement = update_table(Users).where(
+        col(Users.id) == user_id, col(Users.email_key) == name_key(email), col(Users.deleted_at).is_(None)
+    )
+    return (await tx.execute(statement.values(email_verified=True, updated_at=await tx.now()))).rowcount > 0
+
+
 async def rehash(tx: Tx, user_id: UUID, old_hash: str | None, new_hash: str) -> bool:
     """Store the same password hashed by today's parameters; return False where it was changed meanwhile.
 
@@ -115,6 +180,11 @@ async def rehash(tx: Tx, user_id: UUID, old_hash: str | None, new_hash: str) -> 
 async def set_disabled(tx: Tx, user_id: UUID, at: datetime | None) -> None:
     """Turn an account off, or on again with None. Sessions and grants are the caller's to end, afterwards."""
     await _set(tx, user_id, disabled_at=at)
+
+
+async def set_delete_at(tx: Tx, user_id: UUID, at: datetime | None) -> None:
+    """Note when an account is to be deleted, or with None that it stays. What must end is the caller's to end after."""
+    await _set(tx, user_id, delete_at=at)
 
 
 async def mark_deleted(tx: Tx, user_id: UUID, at: datetime) -> None:

@@ -29,6 +29,7 @@ def test_what_was_not_cut_off_may_be_issued(user, session):
     [
         pytest.param(replace(USER, disabled_at=NOW), SESSION, Refusal.USER_DISABLED, id="disabled user"),
         pytest.param(replace(USER, deleted_at=NOW), None, Refusal.USER_GONE, id="deleted user"),
+        pytest.param(replace(USER, delete_at=NOW), SESSION, Refusal.USER_GONE, id="on their way out"),
         pytest.param(
             replace(USER, disabled_at=NOW, deleted_at=NOW), SESSION, Refusal.USER_GONE, id="disabled, then deleted"
         ),

@@ -30,6 +30,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_ups_expires_at", "sign_ups", ["expires_at"])
     _create_mailed_codes()
+    op.add_column("users", sa.Column("delete_at", TIME, nullable=True))
+    op.create_index("ix_users_delete_at", "users", ["delete_at"])
 
 
 def downgrade() -> None:
