@@ -130,6 +130,8 @@ class Client:
     api_register: bool = False
     require_pkce: bool = True
     introspects: tuple[str, ...] = ()  # the resources it serves: it may ask about their tokens (RFC 7662)
+    introspection_signed_response_alg: str | None = None  # None: the default of RFC 9701 §6
+    status_index: int | None = None  # where its own tokens stand in the status lists; given when it is stored
     self_registered: bool = False  # through /register, without an operator's word for it
     registration_token_hash: bytes | None = None
     created_at: datetime

@@ -61,6 +61,20 @@ class Clients(SQLModel, table=True):
     """The apps that ask for tokens: their RFC 7591 metadata and the operator's settings."""
 
     __tablename__: ClassVar[str] = "clients"
+    __table_args__ = (
+        Index(
+            "ix_clients_disabled_at",
+            "disabled_at",
+            sqlite_where=text("disabled_at IS NOT NULL"),
+            postgresql_where=text("disabled_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_clients_deleted_at",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
 
     client_id: str = Field(primary_key=True)
     version: int = Field(sa_type=BigInteger, index=True)  # the state's version when the row changed last
@@ -100,6 +114,8 @@ class Clients(SQLModel, table=True):
     api_register: bool
     require_pkce: bool
     introspects: tuple[str, ...] = Field(sa_type=WordList)
+    introspection_signed_response_alg: str | None
+    status_index: int | None = Field(index=True, unique=True)  # where its own tokens stand in list 0
     self_registered: bool
     registration_token_hash: bytes | None
     created_at: datetime
@@ -330,6 +346,21 @@ class Grants(SQLModel, table=True):
     expires_at: datetime = Field(index=True)
     revoked_at: datetime | None
     reason: str | None
+
+
+class StatusLists(SQLModel, table=True):
+    """One row: which token status lists there are, and how long a revoked token has to stand in them."""
+
+    __tablename__: ClassVar[str] = "status_lists"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    lists: int  # their number; list 0 is of clients, the others of grants
+    open_list: int  # the one that new grants are entered in
+    used: int  # how many places of it have been given away
+    seed: bytes  # says in which order its places are given away
+    longest_lifetime: timedelta = Field(sa_type=Seconds)  # of access tokens that may still be alive
+    lowered_at: datetime | None  # when no setting asked for so long a lifetime any more
 
 
 class Replays(SQLModel, table=True):
