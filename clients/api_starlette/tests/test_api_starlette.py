@@ -87,7 +87,7 @@ def test_anybody_may_read_what_the_api_is_and_that_it_is_up(api, issuer, audienc
 def test_everything_else_needs_a_token_for_this_api(method, path, api, bearer, audience):
     challenge = api.request(method, path)
     assert challenge.status_code == 401
-    assert challenge.headers["www-authenticate"] == f'Bearer realm="{audience}"'
+    assert challenge.headers["www-authenticate"].startswith(f'Bearer realm="{audience}", DPoP realm="{audience}"')
     foreign = api.request(method, path, headers=bearer("api:read api:write", aud="https://other.example"))
     assert foreign.status_code == 401
     assert "another audience" in foreign.json()["error_description"]

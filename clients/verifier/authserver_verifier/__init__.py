@@ -4,14 +4,28 @@ verify = Verifier(issuer="https://login.example.com", audience="https://notes.ex
 """
 
 from authserver_verifier.claims import AccessToken
-from authserver_verifier.refusals import IssuerUnavailableError, Refusal, RequestRefusedError, TokenRefusedError
+from authserver_verifier.refusals import (
+    Challenge,
+    IssuerUnavailableError,
+    Refusal,
+    RequestRefusedError,
+    TokenRefusedError,
+)
+from authserver_verifier.request import ProtectedRequest, from_asgi, from_wsgi
+from authserver_verifier.requirement import Requirement, require
 from authserver_verifier.verifier import Verifier
 
 __all__ = [
     "AccessToken",
+    "Challenge",
     "IssuerUnavailableError",
+    "ProtectedRequest",
     "Refusal",
     "RequestRefusedError",
+    "Requirement",
     "TokenRefusedError",
     "Verifier",
+    "from_asgi",
+    "from_wsgi",
+    "require",
 ]

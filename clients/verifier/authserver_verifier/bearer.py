@@ -1,16 +1,25 @@
-"""Where the access token stands in a request (RFC 6750 §2, RFC 9110 §11.6.2): in one Authorization header."""
+"""Where the access token stands in a request (RFC 6750 §2, RFC 9449 §7.1): in one Authorization header."""
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from authserver_verifier.refusals import Refusal, TokenRefusedError
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
-_CREDENTIALS = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_CREDENTIALS = re.compile(rb"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_SCHEMES = frozenset({b"bearer", b"dpop"})
 
 
-def find_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> str:
+class Credentials(NamedTuple):
+    """An access token and the scheme it came with."""
+
+    token: str
+    dpop: bool
+
+
+def find_credentials(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> Credentials:
     """Return the access token of a request. `headers` are ASGI's: names in lower case, one pair per line sent.
 
     A token in the query would end up in logs and histories: it is refused, beside a header and alone.
@@ -19,7 +28,7 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> s
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) > 1:
         raise TokenRefusedError(Refusal.HEADER_REPEATED)
-    has_header = bool(values) and values[0].partition(b" ")[0].lower() == b"bearer"
+    has_header = bool(values) and values[0].partition(b" ")[0].lower() in _SCHEMES
     if query_string and _names_token(query_string):
         raise TokenRefusedError(Refusal.TWO_TOKENS if has_header else Refusal.TOKEN_NOT_IN_HEADER)
     if not has_header:
@@ -27,7 +36,7 @@ def find_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> s
     credentials = _CREDENTIALS.fullmatch(values[0])
     if credentials is None:
         raise TokenRefusedError(Refusal.HEADER_MALFORMED)
-    return credentials[1].decode()
+    return Credentials(credentials[2].decode(), credentials[1].lower() == b"dpop")
 
 
 def is_form(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -9,6 +9,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from authserver_verifier.bearer import check_form, is_form
 from authserver_verifier.claims import AccessToken
 from authserver_verifier.refusals import Refusal, RequestRefusedError, TokenRefusedError
+from authserver_verifier.request import from_asgi
+from authserver_verifier.requirement import Requirement
 
 if TYPE_CHECKING:
     from authserver_verifier.verifier import Verifier
@@ -19,19 +21,18 @@ Dependency = Callable[[Request, HTTPAuthorizationCredentials | None], Awaitable[
 _documented = HTTPBearer(bearerFormat="JWT", scheme_name="accessToken", auto_error=False)
 
 
-def dependency(verifier: "Verifier", needed: frozenset[str]) -> Dependency:
+def dependency(verifier: "Verifier", requirement: Requirement) -> Dependency:
     """Return the dependency. A refusal is an HTTPException, so that the application's own handler can word it."""
 
     async def access_token(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_documented)]
     ) -> AccessToken:
         try:
-            verified = await verifier.authorize(request.headers.raw, request.scope["query_string"], needed)
+            verified = await verifier.authorize_async(from_asgi(request.scope), requirement)
             if is_form(request.headers.raw):
                 await _check_form(request)
         except RequestRefusedError as refused:
-            members = {"error": refused.error, "error_description": refused.description}
-            raise HTTPException(refused.status, members, refused.headers(verifier.audience)) from None
+            raise HTTPException(refused.status, refused.members(), refused.headers(verifier.challenge)) from None
         return verified
 
     return access_token

@@ -43,12 +43,20 @@ def encode_token(token: str) -> bytes:
         raise TokenRefusedError(Refusal.NOT_COMPACT) from None
 
 
-def parse_token(token: bytes, algorithms: frozenset[str]) -> UnverifiedToken:
-    """Take a compact JWS apart and check its header. Raises `TokenRefusedError`."""
+def split_token(token: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the header, the payload and the signature of a compact JWS, as they were sent."""
     if token.count(b".") != _SEGMENTS - 1:
         raise TokenRefusedError(Refusal.NOT_COMPACT)
-    header_segment, payload, signature_segment = token.split(b".")
-    algorithm, key_id = _parse_header(header_segment, algorithms)
+    header, payload, signature = token.split(b".")
+    return header, payload, signature
+
+
+def parse_token(
+    token: bytes, algorithms: frozenset[str], types: frozenset[str] = ACCESS_TOKEN_TYPES
+) -> UnverifiedToken:
+    """Take a compact JWS apart and check its header; `types` are those it may have. Raises `TokenRefusedError`."""
+    header_segment, payload, signature_segment = split_token(token)
+    algorithm, key_id = _parse_header(header_segment, algorithms, types)
     return UnverifiedToken(
         algorithm=algorithm,
         key_id=key_id,
@@ -59,7 +67,7 @@ def parse_token(token: bytes, algorithms: frozenset[str]) -> UnverifiedToken:
 
 
 @lru_cache(maxsize=64)  # an issuer has one header per key
-def _parse_header(segment: bytes, algorithms: frozenset[str]) -> tuple[str, str]:
+def _parse_header(segment: bytes, algorithms: frozenset[str], types: frozenset[str]) -> tuple[str, str]:
     """Return algorithm and key id of a header with the right type, an allowed algorithm and nothing critical.
 
     `jwk`, `jku`, `x5u` and `x5c` are not looked at: a token does not bring its own key (RFC 8725 §3.10).
@@ -68,7 +76,7 @@ def _parse_header(segment: bytes, algorithms: frozenset[str]) -> tuple[str, str]
     if "crit" in header:
         raise TokenRefusedError(Refusal.HEADER_CRITICAL)
     token_type, algorithm, key_id = header.get("typ"), header.get("alg"), header.get("kid")
-    if not isinstance(token_type, str) or token_type.lower() not in ACCESS_TOKEN_TYPES:
+    if not isinstance(token_type, str) or token_type.lower() not in types:
         raise TokenRefusedError(Refusal.TYPE_WRONG)
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise TokenRefusedError(Refusal.ALGORITHM_NOT_ALLOWED)

@@ -2,14 +2,16 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
 
-from authserver_verifier.issuer import Issuer, IssuerFaultError, KeySet
+from authserver_verifier.documents import IssuerFaultError
+from authserver_verifier.issuer import Issuer, KeySet
 from authserver_verifier.keys import KeysByName
 from authserver_verifier.refusals import IssuerUnavailableError
+from authserver_verifier.single_flight import SingleFlight
 
 logger = logging.getLogger("authserver_verifier")
 
@@ -29,23 +31,30 @@ class _Held:
 class KeyCache:
     """The issuer's keys, asked for by one thread at a time and answered from memory to everybody else.
 
-    - Fresh keys cost nothing. Stale ones go on serving, for at most an hour, while one thread asks again.
+    - Fresh keys cost nothing. Stale ones go on serving, for at most `max_stale` seconds, while one thread asks again.
     - A key id that is not among them makes the issuer be asked again, once per `refetch_interval` and not once per
       token: whoever invents key ids reaches us and not the issuer.
     - After a fault the issuer is left alone for `RETRY_INTERVAL` seconds.
 
     All methods may be called from any thread and from an event loop: none waits for the network. `monotonic` gives
-    seconds that only grow.
+    seconds that only grow. `counts` is told of every fetch.
     """
 
-    def __init__(self, issuer: Issuer, monotonic: Callable[[], float], refetch_interval: float) -> None:
+    def __init__(
+        self,
+        issuer: Issuer,
+        monotonic: Callable[[], float],
+        refetch_interval: float,
+        max_stale: float,
+        counts: Counter[str],
+    ) -> None:
         self._issuer = issuer
         self._monotonic = monotonic
         self._refetch_interval = refetch_interval
+        self._max_stale = max_stale
+        self._counts = counts
         self._held: _Held | None = None
-        self._asked_at = -math.inf
-        self._asking: Future[None] | None = None
-        self._lock = Lock()
+        self._flight = SingleFlight(self._fetch, monotonic, "authserver-verifier-keys")
 
     def usable(self) -> KeysByName | None:
         """Return the keys at hand, and have them renewed in the background where they are stale."""
@@ -53,7 +62,7 @@ class KeyCache:
         if held is None:
             return None
         if now >= held.fresh_until:
-            self._ask(RETRY_INTERVAL)
+            self._flight.ask(RETRY_INTERVAL)
         return held.key_set.keys if now < held.usable_until else None
 
     def worth_waiting_for(self, key_id: str, algorithm: str) -> Future[None] | None:
@@ -63,43 +72,29 @@ class KeyCache:
         """
         keys = self.usable()
         if keys is None:
-            return self._ask(RETRY_INTERVAL)
+            return self._flight.ask(RETRY_INTERVAL)
         if (key_id, algorithm) in keys:
             return None
-        return self._ask(self._refetch_interval)
+        return self._flight.ask(self._refetch_interval)
 
     def require(self) -> KeysByName:
         """Return the keys at hand, or raise `IssuerUnavailableError` with the seconds until the next fetch."""
         keys = self.usable()
         if keys is None:
-            raise IssuerUnavailableError(max(1, math.ceil(self._asked_at + RETRY_INTERVAL - self._monotonic())))
+            raise IssuerUnavailableError(math.ceil(self._flight.asked_at + RETRY_INTERVAL - self._monotonic()))
         return keys
-
-    def _ask(self, interval: float) -> Future[None] | None:
-        """Return the fetch under way, or start one in a thread of its own if the last began `interval` seconds ago.
-
-        The future ends when the fetch does, well or not; what it brought is in `usable`.
-        """
-        with self._lock:
-            if self._asking is None and (now := self._monotonic()) >= self._asked_at + interval:
-                self._asked_at = now
-                # One short-lived thread per fetch: nothing to close, and nothing that a fork could leave behind.
-                executor = ThreadPoolExecutor(1, thread_name_prefix="authserver-verifier-keys")
-                self._asking = executor.submit(self._fetch)
-                executor.shutdown(wait=False)
-            return self._asking
 
     def _fetch(self) -> None:
         held = self._held
+        self._counts["key_set_asked"] += 1
         try:
             key_set = self._issuer.fetch_keys(held.key_set if held else None, self._monotonic())
         except IssuerFaultError as fault:
+            self._counts["key_set_fault"] += 1
             logger.warning("the issuer's keys could not be fetched: %s", fault)
         except Exception:  # a bug, in a client of the user's own making perhaps: whoever waits gets a 503, not nothing
+            self._counts["key_set_fault"] += 1
             logger.exception("the issuer's keys could not be fetched")
         else:
             fresh_until = self._monotonic() + key_set.fresh_for
-            self._held = _Held(key_set=key_set, fresh_until=fresh_until, usable_until=fresh_until + MAX_STALE)
-        finally:
-            with self._lock:
-                self._asking = None
+            self._held = _Held(key_set=key_set, fresh_until=fresh_until, usable_until=fresh_until + self._max_stale)

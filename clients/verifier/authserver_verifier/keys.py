@@ -67,6 +67,20 @@ def parse_key_set(document: bytes, algorithms: Collection[str]) -> KeysByName:
     return keys
 
 
+def parse_proof_key(member: object, algorithm: str) -> tuple[VerificationKey, str]:
+    """Return the public key that a DPoP proof brings along (RFC 9449 §4.2), and its thumbprint (RFC 7638).
+
+    Raises ValueError where it is none for `algorithm`, or shows its private half.
+    """
+    try:
+        if not isinstance(member, dict) or not _PRIVATE_MEMBERS.isdisjoint(member):
+            raise ValueError("no public key")
+        _, key, model = _parse_public(member | {"alg": member.get("alg", algorithm)}, {algorithm})
+        return VerificationKey(key, model), key.thumbprint()
+    except (JoseError, TokenRefusedError, TypeError, KeyError) as error:
+        raise ValueError(str(error)) from None
+
+
 def _parse_key(member: object, algorithms: Collection[str]) -> tuple[str, str, VerificationKey]:
     """Return key id, algorithm and key, or raise one of the errors that a malformed JWK makes."""
     if not isinstance(member, dict):
@@ -74,7 +88,14 @@ def _parse_key(member: object, algorithms: Collection[str]) -> tuple[str, str, V
     if not _PRIVATE_MEMBERS.isdisjoint(member):
         logger.error("the issuer publishes a private or symmetric key; it is not trusted")
         raise ValueError("private member")
-    key_id, key_type = _text(member, "kid"), _text(member, "kty")
+    key_id = _text(member, "kid")
+    algorithm, key, model = _parse_public(member, algorithms)
+    return key_id, algorithm, VerificationKey(key, model)
+
+
+def _parse_public(member: dict[str, Any], algorithms: Collection[str]) -> tuple[str, jwk.Key, "JWSAlgModel"]:
+    """Return algorithm, key and signature scheme of a JWK without private members."""
+    key_type = _text(member, "kty")
     curve = None if key_type == "RSA" else _text(member, "crv")
     algorithm = _text(member, "alg") if "alg" in member else _ALGORITHM_OF[key_type, curve]
     if member.get("use", "sig") != "sig" or algorithm not in algorithms:
@@ -87,7 +108,7 @@ def _parse_key(member: object, algorithms: Collection[str]) -> tuple[str, str, V
     key.check_key_op("verify")
     model = _MODELS[algorithm]
     model.check_key(key)
-    return key_id, algorithm, VerificationKey(key, model)
+    return algorithm, key, model
 
 
 def _text(member: dict[str, Any], name: str) -> str:

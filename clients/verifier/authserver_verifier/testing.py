@@ -7,9 +7,11 @@ with FakeIssuer() as issuer:
 
 import json
 import time
+import zlib
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
 from threading import Thread
@@ -20,6 +22,8 @@ from joserfc.jwa import JWS_ALGORITHMS
 
 _MODELS = {model.name: model for model in JWS_ALGORITHMS}
 _METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+_STATUS_PATH = "/status/1"
+_JWK_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
 _OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
 
 
@@ -38,14 +42,15 @@ class FakeIssuer:
 
     `keys` are published in order, the last one signs; `metadata` is what discovery answers; `cache_control` goes with
     the key set; `bodies` replaces what a path answers; `status` other than 200 makes every answer that status; `delay`
-    is seconds that every answer takes; `requests` counts what was asked, by path. `clock` gives Unix seconds for `iat`
-    and `exp`.
+    is seconds that every answer takes; `requests` counts what was asked, by path. Tokens whose `status` is
+    `status_claim(index)` are revoked by `revoked.add(index)`. `clock` gives Unix seconds for `iat` and `exp`.
     """
 
     def __init__(self, *keys: jwk.Key, clock: Callable[[], float] = time.time) -> None:
         self.keys = list(keys) or [generate_key()]
         self.cache_control = "max-age=300"
         self.bodies: dict[str, bytes] = {}
+        self.revoked: set[int] = set()
         self.status = _OK
         self.delay = 0.0
         self.requests: Counter[str] = Counter()
@@ -93,6 +98,26 @@ class FakeIssuer:
         } | claims
         return self.sign(json.dumps({k: v for k, v in said.items() if v is not None}).encode(), header)
 
+    def status_claim(self, index: int) -> dict[str, Any]:
+        """The `status` claim of a token at this index, below 1024, of the issuer's one status list."""
+        return {"status_list": {"idx": index, "uri": f"{self.url}{_STATUS_PATH}"}}
+
+    def status_list(self, **claims: object) -> str:
+        """The signed status list as it is now, one bit for each token. `claims` replace what it says."""
+        statuses = bytearray(128)
+        for index in self.revoked:
+            statuses[index >> 3] |= 1 << (index & 7)
+        now = int(self._clock())
+        said = {
+            "sub": f"{self.url}{_STATUS_PATH}",
+            "iat": now,
+            "exp": now + 300,
+            "ttl": 10,
+            "status_list": {"bits": 1, "lst": encode_segment(zlib.compress(bytes(statuses), 9)).decode()},
+        } | claims
+        payload = json.dumps({name: value for name, value in said.items() if value is not None})
+        return self.sign(payload.encode(), {"typ": "statuslist+jwt"})
+
     def sign(self, payload: bytes, header: Mapping[str, Any] | None = None) -> str:
         """Sign any payload at all, malformed ones too, with the last of `keys`."""
         key = self.keys[-1]
@@ -117,13 +142,51 @@ class FakeIssuer:
             return _OK, {"Cache-Control": self.cache_control}, self.bodies[path]
         if path in _METADATA_PATHS:
             return _OK, {}, json.dumps(self.metadata).encode()
-        if path != "/jwks":
-            return _NOT_FOUND, {}, b""
+        if path == _STATUS_PATH:
+            return _OK, {"Content-Type": "application/statuslist+jwt"}, self.status_list().encode()
+        return self._answer_keys(if_none_match) if path == "/jwks" else (_NOT_FOUND, {}, b"")
+
+    def _answer_keys(self, if_none_match: str | None) -> tuple[int, dict[str, str], bytes]:
         etag = '"' + "-".join(str(key.kid) for key in self.keys) + '"'
         headers = {"ETag": etag, "Cache-Control": self.cache_control}
         if if_none_match == etag:
             return _NOT_MODIFIED, headers, b""
         return _OK, headers, json.dumps({"keys": [key.as_dict(private=False) for key in self.keys]}).encode()
+
+
+class ProofKey:
+    """A client's DPoP key (RFC 9449): tokens with `cnf={"jkt": key.thumbprint}` need its proofs."""
+
+    def __init__(self, algorithm: str = "ES256", clock: Callable[[], float] = time.time) -> None:
+        self._key = generate_key(algorithm)
+        self._clock = clock
+        self.thumbprint = self._key.thumbprint()
+
+    def proof(
+        self, method: str, url: str, token: str, *, header: Mapping[str, Any] | None = None, **claims: object
+    ) -> str:
+        """A new proof for one request. `header` and `claims` replace what it says; None leaves that out."""
+        algorithm = str(self._key.get("alg"))
+        public = {name: value for name, value in self._key.as_dict(private=False).items() if name in _JWK_MEMBERS}
+        said = {"typ": "dpop+jwt", "alg": algorithm, "jwk": public} | dict(header or {})
+        payload = {
+            "jti": token_hex(16),
+            "htm": method,
+            "htu": url,
+            "iat": int(self._clock()),
+            "ath": encode_segment(sha256(token.encode()).digest()).decode(),
+        } | claims
+        segments = [
+            encode_segment(json.dumps({name: value for name, value in part.items() if value is not None}).encode())
+            for part in (said, payload)
+        ]
+        signing_input = b".".join(segments)
+        signature = _MODELS[algorithm].sign(signing_input, self._key)
+        return (signing_input + b"." + encode_segment(signature)).decode()
+
+    def headers(self, method: str, url: str, token: str, **claims: object) -> dict[str, str]:
+        """The two headers of a request with this token."""
+        return {"authorization": f"DPoP {token}", "dpop": self.proof(method, url, token, header=None, **claims)}
 
 
 def encode_segment(octets: bytes) -> bytes:

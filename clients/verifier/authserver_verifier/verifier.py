@@ -3,33 +3,45 @@
 import asyncio
 import concurrent.futures
 import logging
-import re
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Generator, Mapping
+from concurrent.futures import Future
 from hashlib import sha256
+from secrets import token_bytes
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx2
 
-from authserver_verifier.bearer import find_token
+from authserver_verifier.bearer import Credentials, find_credentials
+from authserver_verifier.certificates import check_certificate
 from authserver_verifier.claims import AccessToken, Expectation, check_claims
+from authserver_verifier.dpop import ClaimProof, ProofChecker, normalize_origin
 from authserver_verifier.issuer import Issuer
 from authserver_verifier.jwt import UnverifiedToken, decode_segment, encode_token, parse_object, parse_token
-from authserver_verifier.key_cache import KeyCache
+from authserver_verifier.key_cache import MAX_STALE, KeyCache
 from authserver_verifier.keys import ALGORITHMS, KeysByName
-from authserver_verifier.refusals import Refusal, RequestRefusedError, TokenRefusedError
+from authserver_verifier.refusals import Challenge, Refusal, RequestRefusedError, TokenRefusedError
+from authserver_verifier.request import ProtectedRequest
+from authserver_verifier.requirement import SCOPE_TOKEN, Requirement, require
+from authserver_verifier.resource_metadata import build_metadata, metadata_path, metadata_url
+from authserver_verifier.status_list import StatusLists
 
 if TYPE_CHECKING:
+    from flask import Blueprint
+    from starlette.routing import Route
+
     from authserver_verifier.asgi import Application, BearerGuard
     from authserver_verifier.fastapi import Dependency
-    from authserver_verifier.starlette import Decorator
+    from authserver_verifier.flask import Decorator as FlaskDecorator
+    from authserver_verifier.starlette import Decorator as StarletteDecorator
 
 logger = logging.getLogger("authserver_verifier")
 
 MAX_WAIT = 5.0
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_MIN_NONCE_KEY_BYTES = 32
 
 
 class _Seen(NamedTuple):
@@ -53,6 +65,16 @@ class Verifier:
         leeway: seconds by which the issuer's clock may differ from ours.
         seen_tokens: how many verified tokens to remember, so that their signature is not computed again.
         refetch_interval: seconds for which unknown key ids do not make the issuer be asked again.
+        max_stale: seconds for which keys go on serving when they are not fresh any more and the issuer is gone.
+        check_status: whether to look up tokens in the status list that they name.
+        fail_closed_after: seconds without a status list after which tokens that name it are refused with 503; None
+            takes them until they end.
+        url: where clients reach this API, for DPoP proofs; the audience where that is a URL.
+        dpop: whether tokens bound to a DPoP key are taken, taken alone, or refused.
+        dpop_nonce: make clients put a nonce of ours into proofs; 32 bytes that several processes share, or True.
+        claim_proof: remembers a string for some seconds and tells whether it is new, for several processes.
+        certificate_header: the header in which a proxy tells the client's certificate. It must strip a client's own.
+        metadata: members to publish about this API (RFC 9728), `{}` for none but our own; None publishes nothing.
         http: makes the client for one fetch, where a proxy, another CA or a client certificate is needed.
         clock: Unix seconds, for `exp`, `nbf` and `iat`.
         monotonic: seconds that only grow, for the age of keys.
@@ -69,86 +91,188 @@ class Verifier:
         leeway: float = 10.0,
         seen_tokens: int = 4096,
         refetch_interval: float = 30.0,
+        max_stale: float = MAX_STALE,
+        check_status: bool = True,
+        fail_closed_after: float | None = None,
+        url: str | None = None,
+        dpop: Literal["accept", "require", "refuse"] = "accept",
+        dpop_nonce: bool | bytes = False,
+        claim_proof: ClaimProof | None = None,
+        certificate_header: str | None = None,
+        metadata: Mapping[str, object] | None = None,
         http: Callable[[], httpx2.Client] | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if not algorithms or not ALGORITHMS.issuperset(algorithms):
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ALGORITHMS))}")
-        if not _SCOPE_TOKEN.fullmatch(audience):
+        if not SCOPE_TOKEN.fullmatch(audience):
             raise ValueError("the audience is a URI: printable ASCII without spaces, quotes and backslashes")
         self.audience = audience
+        self.counts: Counter[str] = Counter()
         self._algorithms = frozenset(algorithms)
-        self._expected = Expectation(issuer=issuer, audience=audience, leeway=leeway)
-        self._keys = KeyCache(Issuer(issuer, self._algorithms, http), monotonic, refetch_interval)
+        self._leeway = leeway
         self._clock = clock
+        source = Issuer(issuer, self._algorithms, http)
+        self._expected = Expectation(issuer=issuer, origin=source.origin, audience=audience, leeway=leeway)
+        self._keys = KeyCache(source, monotonic, refetch_interval, max_stale, self.counts)
+        self._statuses = StatusLists(
+            source, self._keys, self._algorithms, leeway, fail_closed_after, clock, monotonic, self.counts
+        )
+        self._check_status = check_status
+        self._certificate_header = certificate_header.lower().encode() if certificate_header else None
+        self._requires_dpop = dpop == "require"
+        self._proofs = self._make_proof_checker(dpop, url, dpop_nonce, claim_proof)
+        proof_algorithms = tuple(sorted(self._algorithms)) if self._proofs else ()
+        self.metadata: bytes | None = None
+        if metadata is not None:
+            self.metadata = build_metadata(
+                issuer, audience, proof_algorithms, requires_dpop=self._requires_dpop, more=metadata
+            )
+        self.challenge = Challenge(
+            realm=audience,
+            metadata_url=None if metadata is None else metadata_url(audience),
+            dpop_algorithms=proof_algorithms,
+            bearer=not self._requires_dpop,
+        )
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._seen_tokens = seen_tokens
         self._remembering = Lock()
 
+    def _make_proof_checker(
+        self, dpop: str, url: str | None, nonce: Literal[True, False] | bytes, claim: ClaimProof | None
+    ) -> ProofChecker | None:
+        """Return what checks proofs, or None where no bound token is taken, or this API does not know its own URL."""
+        if dpop not in {"accept", "require", "refuse"}:
+            raise ValueError("dpop is accept, require or refuse")
+        if isinstance(nonce, bytes) and len(nonce) < _MIN_NONCE_KEY_BYTES:
+            raise ValueError(f"dpop_nonce is {_MIN_NONCE_KEY_BYTES} random bytes or more")
+        public = url or (self.audience if urlsplit(self.audience).scheme in {"https", "http"} else None)
+        if dpop == "refuse" or (public is None and dpop == "accept"):
+            return None
+        if public is None:
+            raise ValueError("dpop='require' needs url: where clients reach this API")
+        return ProofChecker(
+            normalize_origin(public),
+            self._algorithms,
+            leeway=self._leeway,
+            clock=self._clock,
+            claim=claim,
+            nonce_key=nonce if isinstance(nonce, bytes) else token_bytes(32) if nonce else None,
+        )
+
     # --- frameworks ---------------------------------------------------------------------------------------------------
 
-    def scope(self, *scopes: str) -> "Dependency":
+    def scope(self, *scopes: str, acr_values: Collection[str] = (), max_age: int | None = None) -> "Dependency":
         """A FastAPI dependency that gives the `AccessToken`: `token = Depends(verify.scope("notes.read"))`."""
         from authserver_verifier.fastapi import dependency  # noqa: PLC0415  # FastAPI is optional
 
-        return dependency(self, check_scopes(scopes))
+        return dependency(self, require(scopes, acr_values, max_age))
 
-    def starlette(self, *scopes: str) -> "Decorator":
+    def starlette(
+        self, *scopes: str, acr_values: Collection[str] = (), max_age: int | None = None
+    ) -> "StarletteDecorator":
         """A decorator for Starlette endpoints `(request, token)`: `@verify.starlette("notes.read")`."""
         from authserver_verifier.starlette import decorator  # noqa: PLC0415  # Starlette is optional
 
-        return decorator(self, check_scopes(scopes))
+        return decorator(self, require(scopes, acr_values, max_age))
 
-    def asgi(self, app: "Application", *scopes: str) -> "BearerGuard":
+    def starlette_metadata(self) -> "Route":
+        """A Starlette or FastAPI route that answers this API's metadata (RFC 9728)."""
+        from authserver_verifier.starlette import metadata_route  # noqa: PLC0415  # Starlette is optional
+
+        return metadata_route(self)
+
+    def flask(self, *scopes: str, acr_values: Collection[str] = (), max_age: int | None = None) -> "FlaskDecorator":
+        """A decorator for Flask views; they find the token as `g.access_token`: `@verify.flask("notes.read")`."""
+        from authserver_verifier.flask import decorator  # noqa: PLC0415  # Flask is optional
+
+        return decorator(self, require(scopes, acr_values, max_age))
+
+    def flask_metadata(self) -> "Blueprint":
+        """A Flask blueprint that answers this API's metadata (RFC 9728)."""
+        from authserver_verifier.flask import metadata_blueprint  # noqa: PLC0415  # Flask is optional
+
+        return metadata_blueprint(self)
+
+    def asgi(
+        self, app: "Application", *scopes: str, acr_values: Collection[str] = (), max_age: int | None = None
+    ) -> "BearerGuard":
         """An ASGI application that lets only such requests through to `app`, the token in `scope["state"]`."""
         from authserver_verifier.asgi import BearerGuard  # noqa: PLC0415  # it imports this module
 
-        return BearerGuard(app, self, check_scopes(scopes))
+        return BearerGuard(app, self, require(scopes, acr_values, max_age))
 
-    async def authorize(
-        self, headers: Iterable[tuple[bytes, bytes]], query_string: bytes, needed: frozenset[str]
-    ) -> AccessToken:
-        """Return the access token of an ASGI request if it carries every scope of `needed`; raise a refusal if not."""
-        try:
-            access_token = await self.verify_async(find_token(headers, query_string))
-            access_token.check_scope(needed)
-        except RequestRefusedError as refused:
-            logger.info("request refused: %s", refused.refusal)
-            raise
-        return access_token
+    @property
+    def metadata_path(self) -> str:
+        """Where this API's metadata are to be answered. Raises ValueError where it publishes none."""
+        if self.metadata is None:
+            raise ValueError("this API publishes no metadata: give Verifier(metadata={…})")
+        return metadata_path(self.audience)
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def authorize(self, request: ProtectedRequest, requirement: Requirement) -> AccessToken:
+        """Return the access token of a request that meets the requirement; raise a refusal if not. Waits in a thread.
+
+        What a bound token wants proved is proved here: its DPoP key, its client certificate.
+        """
+        return _wait(self._authorization(request, requirement))
+
+    async def authorize_async(self, request: ProtectedRequest, requirement: Requirement) -> AccessToken:
+        """The same in an asyncio event loop, which goes on with other work meanwhile."""
+        return await _wait_async(self._authorization(request, requirement))
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 
     def verify(self, token: str) -> AccessToken:
         """Verify an access token in a thread, which waits (at most 5 s) where the issuer has to be asked first.
 
-        Raises `TokenRefusedError`, or `IssuerUnavailableError` where that cannot be decided.
+        Without its request a token that is bound to a key cannot be taken. Raises `TokenRefusedError`, or
+        `IssuerUnavailableError` where that cannot be decided.
         """
-        encoded = encode_token(token)
-        digest = sha256(encoded).digest()
-        access_token = self._recall(digest)
-        if access_token is not None:
-            return access_token
-        unverified = parse_token(encoded, self._algorithms)
-        fetch = self._keys.worth_waiting_for(unverified.key_id, unverified.algorithm)
-        if fetch is not None:
-            concurrent.futures.wait([fetch], MAX_WAIT)
-        return self._check(digest, unverified)
+        return _check_unbound(_wait(self._verification(token)))
 
     async def verify_async(self, token: str) -> AccessToken:
         """The same in an asyncio event loop, which goes on with other work meanwhile."""
+        return _check_unbound(await _wait_async(self._verification(token)))
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+    # The generators yield each fetch that has to be waited for; how, a thread and an event loop decide each in its way.
+
+    def _authorization(
+        self, request: ProtectedRequest, requirement: Requirement
+    ) -> Generator[Future[None], None, AccessToken]:
+        credentials = None
+        try:
+            credentials = find_credentials(request.headers, request.query)
+            access_token = yield from self._verification(credentials.token)
+            self._check_binding(request, credentials, access_token)
+            requirement.check(access_token, self._clock(), self._leeway)
+        except RequestRefusedError as refused:
+            refused.is_dpop = credentials is not None and credentials.dpop
+            if isinstance(refused, TokenRefusedError) and refused.refusal is Refusal.NO_TOKEN and self.metadata:
+                refused.scope = requirement.scope  # a client that finds its way by metadata asks for this
+            logger.info("request refused: %s", refused.refusal)
+            raise
+        return access_token
+
+    def _verification(self, token: str) -> Generator[Future[None], None, AccessToken]:
         encoded = encode_token(token)
         digest = sha256(encoded).digest()
         access_token = self._recall(digest)
-        if access_token is not None:
-            return access_token
-        unverified = parse_token(encoded, self._algorithms)
-        fetch = self._keys.worth_waiting_for(unverified.key_id, unverified.algorithm)
-        if fetch is not None:
-            # Not wait_for: it would cancel the fetch that others wait for.
-            await asyncio.wait([asyncio.wrap_future(fetch)], timeout=MAX_WAIT)
-        return self._check(digest, unverified)
+        if access_token is None:
+            unverified = parse_token(encoded, self._algorithms)
+            fetch = self._keys.worth_waiting_for(unverified.key_id, unverified.algorithm)
+            if fetch is not None:
+                yield fetch
+            access_token = self._check(digest, unverified)
+        if access_token.status is not None and self._check_status:
+            fetch = self._statuses.worth_waiting_for(access_token.status.uri)
+            if fetch is not None:
+                yield fetch
+            self._statuses.check(access_token.status)
+        return access_token
 
     def _recall(self, digest: bytes) -> AccessToken | None:
         """Return a token verified before, unless it is over or the keys have changed: its own may have been dropped."""
@@ -173,10 +297,43 @@ class Verifier:
                 self._seen.popitem(last=False)
         return access_token
 
+    def _check_binding(self, request: ProtectedRequest, credentials: Credentials, access_token: AccessToken) -> None:
+        """Refuse a bound token without proof of its key, and a scheme that does not fit (RFC 9449 §7, RFC 8705 §3)."""
+        if access_token.bound_key is None:
+            if credentials.dpop:
+                raise TokenRefusedError(Refusal.DPOP_NOT_BOUND)
+            if self._requires_dpop:
+                raise TokenRefusedError(Refusal.DPOP_REQUIRED)
+        else:
+            if self._proofs is None:
+                raise TokenRefusedError(Refusal.BOUND_TO_A_KEY)
+            if not credentials.dpop:
+                raise TokenRefusedError(Refusal.DPOP_DOWNGRADED)
+            self._proofs.check(request, credentials.token, access_token.bound_key)
+        if access_token.bound_certificate is not None:
+            check_certificate(request, access_token.bound_certificate, self._certificate_header)
 
-def check_scopes(scopes: Collection[str]) -> frozenset[str]:
-    """Return the scopes as a set. Raise ValueError for one that is no scope token (RFC 6749 §3.3)."""
-    for scope in scopes:
-        if not _SCOPE_TOKEN.fullmatch(scope):
-            raise ValueError(f"not a scope: {scope!r} (several scopes are several arguments)")
-    return frozenset(scopes)
+
+def _check_unbound(access_token: AccessToken) -> AccessToken:
+    if access_token.is_bound:
+        raise TokenRefusedError(Refusal.BOUND_TO_A_KEY)
+    return access_token
+
+
+def _wait(steps: Generator[Future[None], None, AccessToken]) -> AccessToken:
+    try:
+        while True:
+            concurrent.futures.wait([next(steps)], MAX_WAIT)
+    except StopIteration as done:
+        access_token: AccessToken = done.value
+        return access_token
+
+
+async def _wait_async(steps: Generator[Future[None], None, AccessToken]) -> AccessToken:
+    try:
+        while True:
+            # Not wait_for: it would cancel the fetch that others wait for.
+            await asyncio.wait([asyncio.wrap_future(next(steps))], timeout=MAX_WAIT)
+    except StopIteration as done:
+        access_token: AccessToken = done.value
+        return access_token

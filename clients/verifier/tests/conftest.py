@@ -1,5 +1,6 @@
 """A fake issuer over real HTTP, clocks that tests move, and a verifier that knows both."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -60,3 +61,15 @@ def refused() -> Refused:
         assert caught.value.refusal is refusal
 
     return expect
+
+
+@pytest.fixture
+def settle() -> Callable[[], None]:
+    """Wait until no thread of a verifier asks the issuer in the background."""
+
+    def wait() -> None:
+        for thread in threading.enumerate():
+            if thread.name.startswith("authserver-verifier"):
+                thread.join(10)
+
+    return wait

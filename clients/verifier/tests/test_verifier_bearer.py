@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from authserver_verifier import IssuerUnavailableError, Refusal, TokenRefusedError
-from authserver_verifier.bearer import check_form, find_token
-from authserver_verifier.verifier import check_scopes
+from authserver_verifier import Challenge, IssuerUnavailableError, Refusal, TokenRefusedError, require
+from authserver_verifier.bearer import check_form, find_credentials
 
 REALM = "https://notes.example.com"
+CHALLENGE = Challenge(realm=REALM)
 
 
 def header(*values):
@@ -17,7 +17,7 @@ def header(*values):
 
 @pytest.mark.parametrize("value", [b"Bearer a.b.c", b"bearer a.b.c", b"BEARER   a.b.c"])
 def test_the_token_follows_the_scheme_in_any_case(value):
-    assert find_token(header(value), b"page=2") == "a.b.c"
+    assert find_credentials(header(value), b"page=2") == ("a.b.c", False)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_token_follows_the_scheme_in_any_case(value):
 )
 def test_a_token_anywhere_but_in_one_header_is_refused(headers, query, refusal):
     with pytest.raises(TokenRefusedError) as caught:
-        find_token(headers, query)
+        find_credentials(headers, query)
     assert caught.value.refusal is refusal
 
 
@@ -55,7 +55,7 @@ def test_a_form_with_a_token_beside_the_header_is_refused_and_other_forms_are_no
 def test_without_a_token_the_challenge_names_no_error():
     refused = TokenRefusedError(Refusal.NO_TOKEN)
     assert refused.status == 401
-    assert refused.headers(REALM)["www-authenticate"] == f'Bearer realm="{REALM}"'
+    assert refused.headers(CHALLENGE)["www-authenticate"] == f'Bearer realm="{REALM}"'
     assert "error" not in json.loads(refused.body())
 
 
@@ -73,7 +73,7 @@ def test_without_a_token_the_challenge_names_no_error():
 )
 def test_each_refusal_has_its_status_and_error_and_is_never_stored(refusal, status, error):
     refused = TokenRefusedError(refusal)
-    headers = refused.headers(REALM)
+    headers = refused.headers(CHALLENGE)
     assert refused.status == status
     assert f'error="{error}", error_description="{refused.description}"' in headers["www-authenticate"]
     assert headers["cache-control"] == "no-store"
@@ -90,12 +90,12 @@ def test_every_description_can_stand_in_a_header():
 
 def test_too_little_scope_is_answered_with_what_is_needed():
     refused = TokenRefusedError(Refusal.SCOPE_INSUFFICIENT, scope="notes.read notes.write")
-    assert refused.headers(REALM)["www-authenticate"].endswith('scope="notes.read notes.write"')
+    assert refused.headers(CHALLENGE)["www-authenticate"].endswith('scope="notes.read notes.write"')
 
 
 def test_an_unreachable_issuer_is_no_challenge_but_a_time_to_come_back():
     unavailable = IssuerUnavailableError(4)
-    headers = unavailable.headers(REALM)
+    headers = unavailable.headers(CHALLENGE)
     assert unavailable.status == 503
     assert headers["retry-after"] == "4"
     assert "www-authenticate" not in headers
@@ -104,4 +104,4 @@ def test_an_unreachable_issuer_is_no_challenge_but_a_time_to_come_back():
 @pytest.mark.parametrize("scope", ["notes.read notes.write", "", 'a"b', "a\\b", "é", "a\nb"])
 def test_what_is_no_scope_is_refused_when_the_route_is_made(scope):
     with pytest.raises(ValueError, match="not a scope"):
-        check_scopes([scope])
+        require([scope])

@@ -114,7 +114,10 @@ def test_a_request_with_the_right_token_is_answered(client, bearer):
 def test_without_a_token_the_answer_is_a_challenge_without_error(client):
     answer = client.get("/whoami")
     assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == f'Bearer realm="{AUDIENCE}"'
+    algorithms = "ES256 EdDSA PS256 RS256"
+    assert answer.headers["www-authenticate"] == (
+        f'Bearer realm="{AUDIENCE}", DPoP realm="{AUDIENCE}", algs="{algorithms}"'
+    )
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -296,12 +296,35 @@ def test_a_signature_of_zeros_or_of_another_length_is_refused(signature, verify,
         verify.verify(f"{signing_input}.{encode_segment(signature).decode()}")
 
 
+THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
+
 @pytest.mark.attack(76)
-@pytest.mark.parametrize("confirmation", [{"jkt": "thumbprint"}, {"x5t#S256": "thumbprint"}, {}, None, "jkt"])
-def test_a_token_bound_to_a_key_is_no_bearer_token(confirmation, verify, issuer, refused):
+@pytest.mark.parametrize(
+    ("confirmation", "refusal"),
+    [
+        pytest.param({"jkt": THUMBPRINT}, Refusal.BOUND_TO_A_KEY, id="a DPoP key"),
+        pytest.param({"x5t#S256": THUMBPRINT}, Refusal.BOUND_TO_A_KEY, id="a certificate"),
+        pytest.param({"jkt": THUMBPRINT, "x5t#S256": THUMBPRINT}, Refusal.BOUND_TO_A_KEY, id="both"),
+        pytest.param({"jwk": {"kty": "EC"}}, Refusal.BOUND_TO_A_KEY, id="a way that is not known here"),
+        pytest.param(
+            {"jkt": THUMBPRINT, "kid": "x"}, Refusal.BOUND_TO_A_KEY, id="one that is known and one that is not"
+        ),
+        pytest.param({"jkt": "thumbprint"}, Refusal.CLAIM_MALFORMED, id="no thumbprint"),
+        pytest.param({"jkt": 7}, Refusal.CLAIM_MALFORMED, id="a number"),
+        pytest.param({}, Refusal.CLAIM_MALFORMED, id="nothing"),
+        pytest.param("jkt", Refusal.CLAIM_MALFORMED, id="no object"),
+    ],
+)
+def test_a_token_bound_to_a_key_is_no_bearer_token(confirmation, refusal, verify, issuer, refused):
+    with refused(refusal):
+        verify.verify(issuer.token(AUDIENCE, cnf=confirmation))
+
+
+def test_a_confirmation_that_is_null_is_malformed_and_not_absent(verify, issuer, refused):
     claims = json.loads(base64.urlsafe_b64decode(issuer.token(AUDIENCE).split(".")[1] + "=="))
-    with refused(Refusal.BOUND_TO_A_KEY):
-        verify.verify(issuer.sign(json.dumps({**claims, "cnf": confirmation}).encode()))
+    with refused(Refusal.CLAIM_MALFORMED):
+        verify.verify(issuer.sign(json.dumps({**claims, "cnf": None}).encode()))
 
 
 def test_every_bit_of_a_token_counts(verify, issuer):
