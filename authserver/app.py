@@ -35,11 +35,14 @@ from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
 from authserver.outbound import Outbound
+from authserver.operations.key_revocation import bury_again
 from authserver.operations.mail import make_outbox
+from authserver.operations.operator import Operator
 from authserver.sealing.epoch import EpochFile
-from authserver.sealing.keyring_file import load_box
+from authserver.sealing.keyring_file import open_box
 from authserver.sealing.refresh_token import RefreshTokenSealer
 from authserver.sealing.subkeys import Subkeys
+from authserver.sealing.tombstones import Tombstones
 from authserver.store import masters, signing_keys, state
 from authserver.store.directory import Directory
 from authserver.store.engine import Engine, ServingLock
@@ -123,12 +126,12 @@ class Application:
     async def start(self) -> None:
         """Open the database and the keys, check that they belong together, and begin the background jobs."""
         settings = self._settings
-        box = load_box(settings.sealing_key_file)
+        box = open_box(settings)
         engine = Engine.open(settings.database_url)
         try:
             self._held.enter_context(ServingLock(settings.database_url))
             await check_schema(engine)
-            epoch_file = EpochFile.beside(settings.sealing_key_file)
+            epoch_file = EpochFile.of(settings)
             await check_epoch(engine, epoch_file)
             self.services = await self._build_services(engine, box)
         except BaseException:
@@ -175,6 +178,10 @@ class Application:
         settings = self._settings
         directory = Directory(engine, monotonic=self._clock.monotonic)
         await directory.refresh()
+        hasher = Hasher()
+        operator = Operator(engine=engine, hasher=hasher, settings=settings, actor="server")
+        for again in await bury_again(operator, box, Tombstones.beside(EpochFile.of(settings)).read()):
+            log.warning("signing_key_risen", kid=again.key.kid, cause="the database had forgotten that it was revoked")
         async with engine.read() as tx:
             key_rows = await signing_keys.list_all(tx)
             subkeys = Subkeys(await masters.list_all(tx), box)
@@ -192,10 +199,10 @@ class Application:
             engine=engine,
             grant_batches=GrantBatches(engine),
             directory=directory,
-            live=Live(keyring),
+            live=Live(keyring, lambda algorithms: collect_metadata(features, settings, algorithms)),
             subkeys=subkeys,
             refresh_tokens=RefreshTokenSealer(subkeys),
-            hasher=Hasher(),
+            hasher=hasher,
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
             outbox=make_outbox(subkeys, issuer=settings.issuer),
@@ -204,7 +211,6 @@ class Application:
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
             features=features,
             grant_types=collect_grant_types(features),
-            metadata=collect_metadata(features, settings, keyring.algorithms),
             life=self.life,
             demo=self._demo,
         )

@@ -37,13 +37,25 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """The signing keys as last read; replaced whole whenever the version row moves."""
+    """The signing keys as last read, replaced whole whenever the version row moves, and what discovery says of them."""
 
-    __slots__ = ("keyring",)
+    __slots__ = ("_announced", "_describe", "keyring")
 
-    def __init__(self, keyring: Keyring) -> None:
-        """Start with the keys read at start-up."""
+    def __init__(self, keyring: Keyring, describe: Callable[[tuple[str, ...]], Mapping[str, object]]) -> None:
+        """Start with the keys read at start-up; ``describe`` makes the discovery document for their algorithms."""
         self.keyring = keyring
+        self._describe = describe
+        self._announced: tuple[tuple[str, ...], Mapping[str, object]] = (
+            keyring.algorithms,
+            describe(keyring.algorithms),
+        )
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """Return the discovery document; it is made anew only where other algorithms sign."""
+        if self._announced[0] != self.keyring.algorithms:
+            self._announced = (self.keyring.algorithms, self._describe(self.keyring.algorithms))
+        return self._announced[1]
 
 
 class Life:
@@ -85,9 +97,13 @@ class Services:
     pages: Pages
     features: tuple[Feature, ...]
     grant_types: Mapping[str, GrantType]
-    metadata: Mapping[str, object]
     life: Life
     demo: tuple[Demo, ...] = ()  # filled by `authserver dev` only
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """Return the discovery document of this moment."""
+        return self.live.metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

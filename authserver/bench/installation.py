@@ -16,7 +16,7 @@ from urllib.parse import quote
 from authserver.app import collect_metadata, offered_features
 from authserver.bench.processes import pin
 from authserver.hasher import Hasher
-from authserver.jose.schedule import ALGORITHMS
+from authserver.jose.schedule import FIRST_ALGORITHMS
 from authserver.oauth.values import ClientType, RefreshPolicy, Resource
 from authserver.operations import clients, resources, users
 from authserver.operations.clients import Offer
@@ -131,7 +131,7 @@ async def register(installation: Installation, engine: Engine) -> Registered:
     operator = Operator(actor="bench", engine=engine, settings=settings, hasher=Hasher())
     await resources.create(operator, Resource(identifier=API, name="Bench", scope=frozenset({API_SCOPE})))
     offer = Offer(
-        metadata=collect_metadata(offered_features(settings), settings, ALGORITHMS), allow_http=lambda _: False
+        metadata=collect_metadata(offered_features(settings), settings, FIRST_ALGORITHMS), allow_http=lambda _: False
     )
     machine = await clients.create(
         operator, offer, {"client_name": "Machine", "scope": API_SCOPE}, client_type=ClientType.SERVICE

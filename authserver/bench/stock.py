@@ -10,7 +10,7 @@ from authserver.bench.installation import API, API_SCOPE
 from authserver.bench.processes import find_postmaster
 from authserver.ids import uuid7
 from authserver.oauth.values import Grant
-from authserver.sealing.keyring_file import load_box
+from authserver.sealing.keyring_file import open_box
 from authserver.sealing.opaque import hash_secret, new_grant_secret
 from authserver.sealing.refresh_token import RefreshTokenSealer
 from authserver.sealing.subkeys import Subkeys
@@ -96,7 +96,7 @@ class Stock:
 
 async def open_stock(installation: Installation, registered: Registered, engine: Engine) -> Stock:
     """Return the stock of an installation whose keys have been made."""
-    box = load_box(installation.settings.sealing_key_file)
+    box = open_box(installation.settings)
     async with engine.read() as tx:
         subkeys = Subkeys(await masters.list_all(tx), box)
     return Stock(installation=installation, registered=registered, engine=engine, sealer=RefreshTokenSealer(subkeys))

@@ -65,7 +65,7 @@ async def create(
     if first_party:
         document["first_party"] = True
     async with open_desk(terminal) as desk:
-        made = await clients.create(desk.operator, read_offer(desk.settings), document, client_type=client_type)
+        made = await clients.create(desk.operator, await read_offer(desk.operator), document, client_type=client_type)
     terminal.show(
         record_client(made.client), secrets={"client_secret": made.client_secret} if made.client_secret else {}
     )
@@ -126,7 +126,7 @@ async def update(
         ListChange("scope", add=tuple(add_scope or ()), remove=tuple(remove_scope or ())),
     )
     async with open_desk(terminal) as desk:
-        made = await clients.update(desk.operator, read_offer(desk.settings), client_id, document, changes)
+        made = await clients.update(desk.operator, await read_offer(desk.operator), client_id, document, changes)
     terminal.show(
         record_client(made.client), secrets={"client_secret": made.client_secret} if made.client_secret else {}
     )

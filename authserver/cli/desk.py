@@ -14,8 +14,9 @@ from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.terminal import Terminal
 from authserver.hasher import Hasher
 from authserver.operations.operator import Operator
+from authserver.sealing import keyring_file
 from authserver.sealing.box import Box
-from authserver.sealing.keyring_file import SealingKeyError, load_box
+from authserver.sealing.keyring_file import SealingKeyError
 from authserver.settings import CONFIG_FILE, CONFIG_NAME, Settings, SettingsError, load_settings
 from authserver.store.engine import Engine
 from authserver.store.migrations import SchemaError, check_schema
@@ -26,6 +27,9 @@ _SETTINGS_OF_A_PLACE: Final = (
     "AUTHSERVER_DATABASE_URL",
     "AUTHSERVER_DATABASE_URL_FILE",
     "AUTHSERVER_SEALING_KEY_FILE",
+    "AUTHSERVER_SEALING_KEY",
+    "AUTHSERVER_SEALING_KEY_PLUGIN",
+    "AUTHSERVER_EPOCH_FILE",
     CONFIG_NAME,
 )
 
@@ -102,7 +106,7 @@ def make_operator(settings: Settings, engine: Engine) -> Operator:
 def open_box(settings: Settings) -> Box:
     """Read the sealing key; say what to do where it cannot be used."""
     try:
-        return load_box(settings.sealing_key_file)
+        return keyring_file.open_box(settings)
     except SealingKeyError as error:
         raise CommandFailedError(str(error)) from error
 

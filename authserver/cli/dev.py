@@ -85,7 +85,7 @@ async def _run(
     refuse_second_server(settings)
     async with open_engine(settings) as engine:
         operator = make_operator(settings, engine)
-        await dev_data.seed(operator, read_offer(settings), api_port=told.api_port, web_port=web_port)
+        await dev_data.seed(operator, await read_offer(operator), api_port=told.api_port, web_port=web_port)
     server = build_server(settings, demo=told.demo())
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     while not server.started:

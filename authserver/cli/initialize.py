@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from authserver.cli.desk import make_operator, open_box, open_engine
 from authserver.cli.failure import CommandFailedError
@@ -43,14 +42,14 @@ async def prepare(settings: Settings) -> Made:
     async with open_engine(settings) as engine:
         operator = make_operator(settings, engine)
         has_rows = await keys.has_sealed_rows(operator)
-        makes_key = not settings.sealing_key_file.exists()
+        makes_key = settings.sealing_key is None and not settings.sealing_key_file.exists()
         if makes_key:
-            _make_sealing_key(settings.sealing_key_file, sealed_rows_exist=has_rows)
+            _make_sealing_key(settings, sealed_rows_exist=has_rows)
         box = open_box(settings)
         made = () if has_rows else await keys.create_first(operator, box)
         async with engine.read() as tx:
             known = await state.load(tx)
-    EpochFile.beside(settings.sealing_key_file).check(known.epoch)
+    EpochFile.of(settings).check(known.epoch)
     return Made(sealing_key=makes_key, signing_keys=made)
 
 
@@ -66,8 +65,10 @@ async def _has_schema(settings: Settings) -> bool:
     return True
 
 
-def _make_sealing_key(path: Path, *, sealed_rows_exist: bool) -> None:
+def _make_sealing_key(settings: Settings, *, sealed_rows_exist: bool) -> None:
     try:
-        keyring_file.create(path, sealed_rows_exist=sealed_rows_exist)
+        keyring_file.create(
+            settings.sealing_key_file, sealed_rows_exist=sealed_rows_exist, plug_in=settings.sealing_key_plugin
+        )
     except SealingKeyError as error:
         raise CommandFailedError(str(error)) from error

@@ -1,6 +1,9 @@
 """``authserver keys``: the keys that sign tokens."""
 
 import asyncio
+import shutil
+import sys
+from datetime import datetime
 from typing import Annotated, Final
 
 import typer
@@ -8,26 +11,46 @@ import typer
 from authserver.cli.command import command, make_noun
 from authserver.cli.desk import Desk, open_box, open_desk
 from authserver.cli.failure import WRONG_USAGE, CommandFailedError
-from authserver.cli.records import record_rotation, record_signing_key
-from authserver.cli.terminal import Terminal, tell_age
-from authserver.operations import keys
+from authserver.cli.key_timeline import FINE, PLAIN, draw_timeline, tell_plan
+from authserver.cli.options import DryRun, Yes
+from authserver.cli.progress import Progress
+from authserver.cli.records import record_revocation, record_rotation, record_signing_key
+from authserver.cli.terminal import Record, Terminal, tell_age
+from authserver.operations import key_revocation, keys
+from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import Rotation
+from authserver.operations.rewrap import count_superseded
+from authserver.operations.rewrap import rewrap as rewrap_all
+from authserver.sealing.epoch import EpochFile
+from authserver.sealing.keyring_file import VARIABLE, SealingKeyError, add_key
+from authserver.sealing.records import SigningKey
+from authserver.sealing.tombstones import Tombstones
+from authserver.store import state
 
 app = make_noun(
-    "List, rotate and export the signing keys.",
-    examples="authserver keys list\nauthserver keys rotate --now --wait\nauthserver keys export > jwks.json",
+    "List, rotate, revoke and export the signing keys, and seal them anew.",
+    examples="authserver keys list\nauthserver keys rotate --now --wait\nauthserver keys revoke iJ3v… --emergency",
 )
 
-_COLUMNS: Final = ("kid", "alg", "state", "publish_at", "sign_from", "sign_until", "drop_at")
+_COLUMNS: Final = ("kid", "alg", "state", "publish_at", "sign_from", "sign_until", "drop_at", "next_change_at")
+_ROTATED: Final = ("alg", "kid", "sign_from", "is_signing", "replaces", "last_token_expires_at")
 _LONGEST_NAP: Final = 5.0  # seconds between looks at the database's clock
 
 
 @command(app, "list", examples="authserver keys list\nauthserver keys list --json")
 async def list_keys(terminal: Terminal) -> None:
-    """List every key, dropped and revoked ones too; what a key is follows from its times."""
+    """List every key, dropped and revoked ones too, and on a terminal draw their time line.
+
+    What a key is follows from its times: published ahead of its turn, signing, retired until its last token is over,
+    dropped.
+    """
     async with open_desk(terminal) as desk:
-        found = await keys.find_all(desk.operator)
-        terminal.show_all([record_signing_key(listing) for listing in found], _COLUMNS, now=await desk.now())
+        found, now = await keys.find_all(desk.operator), await desk.now()
+    terminal.show_all([record_signing_key(listing) for listing in found], _COLUMNS, now=now)
+    if terminal.draws:
+        strokes = FINE if (sys.stdout.encoding or "").lower().startswith("utf") else PLAIN
+        picture = draw_timeline(found, now, width=shutil.get_terminal_size().columns, strokes=strokes)
+        terminal.draw(["", *picture, "", *tell_plan(found, now)])
 
 
 @command(
@@ -36,6 +59,7 @@ async def list_keys(terminal: Terminal) -> None:
     examples="""
     authserver keys rotate
     authserver keys rotate --now --wait
+    authserver keys rotate --add EdDSA
     """,
 )
 async def rotate(
@@ -45,23 +69,117 @@ async def rotate(
         bool, typer.Option("--now", help="As soon as every cache has the next key, not after 24 h.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Come back when the next keys sign.")] = False,
+    add: Annotated[
+        str | None, typer.Option("--add", metavar="ALG", help="Begin to sign with another algorithm: EdDSA, PS256.")
+    ] = None,
 ) -> None:
     """Let the next keys take over. Tokens that the old ones signed stay valid until they expire.
 
     A key signs only after it has been published for long enough that every verifier has it. Where that is not over,
-    the take-over is planned, and happens by itself.
+    the take-over is planned, and happens by itself. With --add the other keys stay as they are; clients may ask for
+    the new algorithm when discovery announces it.
     """
     async with open_desk(terminal) as desk:
-        rotations = await keys.rotate(desk.operator, open_box(desk.settings), hurry=now)
+        box = open_box(desk.settings)
+        if add is not None:
+            listing = await keys.begin_algorithm(desk.operator, box, add, hurry=now)
+            _say_when(terminal, listing.key, await desk.now())
+            if wait:
+                await _wait(desk, listing.key.sign_from)
+                listing = keys.list_key(listing.key, await desk.now())
+            terminal.show(record_signing_key(listing))
+            return
+        rotations = await keys.rotate(desk.operator, box, hurry=now)
         at = await desk.now()
         for rotation in rotations:
-            when = "now" if rotation.upcoming.sign_from <= at else tell_age(rotation.upcoming.sign_from, at)
-            terminal.say(f"{rotation.alg}: {rotation.upcoming.kid} signs {when}.")
+            _say_when(terminal, rotation.upcoming, at)
+        _warn_of_long_caches(terminal, desk, rotations)
         if wait:
-            await _wait(desk, rotations)
+            await _wait(desk, max(rotation.upcoming.sign_from for rotation in rotations))
             at = await desk.now()
-        columns = ("alg", "kid", "sign_from", "is_signing", "replaces", "last_token_expires_at")
-        terminal.show_all([record_rotation(rotation, at) for rotation in rotations], columns, now=at)
+        terminal.show_all([record_rotation(rotation, at) for rotation in rotations], _ROTATED, now=at)
+
+
+@command(
+    app,
+    "revoke",
+    examples="""
+    authserver keys revoke iJ3v… --dry-run
+    authserver keys revoke iJ3v… --emergency --yes
+    """,
+)
+async def revoke(
+    terminal: Terminal,
+    *,
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The key's id; see: authserver keys list")],
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Also where verifiers do not have the key yet that signs from now on.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Revoke a key for good, as when it has leaked: the next one signs at once, and its own tokens are refused.
+
+    Every server follows within a second. The key never comes back, not even out of a backup: a tombstone stays in the
+    database and beside the sealing key.
+    """
+    async with open_desk(terminal) as desk:
+        box = open_box(desk.settings)
+        done = await key_revocation.revoke(desk.operator.rehearsing(), box, kid, emergency=emergency)
+        if terminal.may_go_on(_tell_effect(done), yes=yes, dry_run=dry_run):
+            done = await key_revocation.revoke(desk.operator, box, kid, emergency=emergency)
+            await _remember(terminal, desk, kid)
+        terminal.show(record_revocation(done))
+
+
+@command(
+    app,
+    "rewrap",
+    examples="""
+    authserver keys rewrap --add
+    authserver keys rewrap
+    """,
+)
+async def rewrap(
+    terminal: Terminal,
+    *,
+    add: Annotated[
+        bool, typer.Option("--add", help="Only put a new sealing key on top of the file; copy that to every machine.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Seal what the database holds anew under the first key of the sealing key file, so that an old one can go.
+
+    After Ctrl-C what was done stays done, and the next run goes on from there; servers may run meanwhile.
+    """
+    async with open_desk(terminal) as desk:
+        if add:
+            terminal.show(_add_sealing_key(terminal, desk, dry_run=dry_run))
+            return
+        box = open_box(desk.settings)
+        if dry_run:
+            count = await count_superseded(desk.operator, box)
+            terminal.say("Nothing was changed: this was a dry run.")
+            terminal.show({"current": box.current, "to_rewrap": count})
+            return
+        progress = Progress(terminal, "rows sealed anew")
+        try:
+            done = await rewrap_all(desk.operator, box, on_row=progress.advance)
+        except asyncio.CancelledError:  # Ctrl-C
+            progress.end()
+            terminal.say(f"Stopped after {progress.done} rows. To go on: authserver keys rewrap")
+            raise
+        progress.end()
+        for key_id in done.superseded:
+            terminal.say(f"Nothing is sealed under {key_id} any more: keep it with old backups, and take its line out.")
+        terminal.show(
+            {
+                "current": done.current,
+                "rewrapped": done.rewrapped,
+                "kept": done.kept,
+                "superseded": list(done.superseded),
+            }
+        )
 
 
 @command(
@@ -90,8 +208,73 @@ async def export(
             typer.echo(await keys.export_jwks(desk.operator))
 
 
-async def _wait(desk: Desk, rotations: tuple[Rotation, ...]) -> None:
-    """Wait until the database's clock has reached every take-over."""
-    last = max(rotation.upcoming.sign_from for rotation in rotations)
-    while (left := (last - await desk.now()).total_seconds()) > 0:  # noqa: ASYNC110  # no event: another machine's clock
+async def _wait(desk: Desk, moment: datetime) -> None:
+    """Wait until the database's clock has reached a moment."""
+    while (left := (moment - await desk.now()).total_seconds()) > 0:  # noqa: ASYNC110  # no event: another machine's clock
         await asyncio.sleep(min(left, _LONGEST_NAP))
+
+
+def _say_when(terminal: Terminal, key: SigningKey, now: datetime) -> None:
+    when = "now" if key.sign_from <= now else f"{tell_age(key.sign_from, now)}, at {key.sign_from:%d %b %H:%M:%S} UTC"
+    terminal.say(f"{key.alg}: {key.kid} signs {when}.")
+
+
+def _warn_of_long_caches(terminal: Terminal, desk: Desk, rotations: tuple[Rotation, ...]) -> None:
+    """Say where a verifier that keeps /jwks for longer than it may will meet a key that it does not know."""
+    ahead = min(rotation.upcoming.sign_from - rotation.upcoming.publish_at for rotation in rotations)
+    if ahead < keys.rotation_rules(desk.settings).publish_ahead:
+        minutes = int(ahead.total_seconds() // 60)
+        terminal.say(
+            f"A resource server that keeps /jwks for longer than {minutes} minutes, which it must not, "
+            "will have to ask for it again."
+        )
+
+
+def _tell_effect(done: Revocation) -> str:
+    """Return what a revocation means, for whoever has to say yes."""
+    if not done.is_changed:
+        return f"{done.key.kid} was revoked before, at {done.key.revoked_at:%d %b %Y %H:%M:%S} UTC."
+    effect = f"{done.key.kid} ({done.key.alg}, {done.was.value}) leaves /jwks for good."
+    if done.successor is not None:
+        effect += f" {done.successor.kid} signs from now on."
+    if done.tokens_may_live_until is not None:
+        effect += (
+            " Tokens that it signed are refused here at once, and by resource servers when they next ask for /jwks; "
+            "refresh tokens and sessions go on."
+        )
+    return effect
+
+
+async def _remember(terminal: Terminal, desk: Desk, kid: str) -> None:
+    """Put the tombstone and the epoch beside the sealing key of this machine; servers do the same on theirs."""
+    epoch_file = EpochFile.of(desk.settings)
+    async with desk.engine.read() as tx:
+        epoch = (await state.load(tx)).epoch
+    for warning in (Tombstones.beside(epoch_file).add([kid]), epoch_file.raise_to(epoch)):
+        if warning:
+            terminal.say(f"Warning: {warning}")
+
+
+def _add_sealing_key(terminal: Terminal, desk: Desk, *, dry_run: bool) -> Record:
+    """Put a new key on top of the file, and say what is next."""
+    settings = desk.settings
+    if settings.sealing_key is not None:
+        raise CommandFailedError(
+            f"The sealing keys are in {VARIABLE}, not in a file.",
+            field="add",
+            fix=f"Put a new key before the others in {VARIABLE} of every machine, start the servers again, and run: "
+            "authserver keys rewrap",
+        )
+    open_box(settings)
+    if dry_run:
+        terminal.say(f"{settings.sealing_key_file} would get a new first key. Nothing was changed: this was a dry run.")
+        return {"sealing_key_file": str(settings.sealing_key_file), "added": None}
+    try:
+        key_id = add_key(settings.sealing_key_file, plug_in=settings.sealing_key_plugin)
+    except SealingKeyError as error:
+        raise CommandFailedError(str(error)) from error
+    terminal.say(
+        f"Copy {settings.sealing_key_file} to every machine that serves, and to where you keep its copy.\n"
+        "Next: authserver keys rewrap"
+    )
+    return {"sealing_key_file": str(settings.sealing_key_file), "added": key_id}

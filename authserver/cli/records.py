@@ -6,6 +6,7 @@ from authserver.cli.terminal import Record
 from authserver.oauth.client_documents import build_metadata_document
 from authserver.oauth.scope import join_scope
 from authserver.oauth.values import Client, Grant, Resource, Session, User
+from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import KeyListing, Rotation
 from authserver.operations.users import Cut
 from authserver.store.registration_tokens import RegistrationToken
@@ -121,6 +122,20 @@ def record_signing_key(listing: KeyListing) -> Record:
         "sign_until": key.sign_until,
         "drop_at": key.drop_at,
         "revoked_at": key.revoked_at,
+        "next_change_at": listing.next_change_at,
+    }
+
+
+def record_revocation(revocation: Revocation) -> Record:
+    """Return what the revocation of a signing key did."""
+    return {
+        "kid": revocation.key.kid,
+        "alg": revocation.key.alg,
+        "was": revocation.was.value,
+        "revoked_at": revocation.key.revoked_at,
+        "signs_now": revocation.successor.kid if revocation.successor is not None else None,
+        "tokens_refused_until": revocation.tokens_may_live_until,
+        "changed": revocation.is_changed,
     }
 
 

@@ -76,7 +76,7 @@ async def check_may_serve(settings: Settings, terminal: Terminal) -> None:
         async with engine.read() as tx:
             known = await state.load(tx)
     try:
-        warning = EpochFile.beside(settings.sealing_key_file).check(known.epoch)
+        warning = EpochFile.of(settings).check(known.epoch)
     except EpochError as error:
         raise CommandFailedError(str(error)) from error
     if warning:

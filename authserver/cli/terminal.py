@@ -66,6 +66,16 @@ class Terminal:
         """Tell whether a person can be asked: stdin and stdout are terminals."""
         return sys.stdin.isatty() and sys.stdout.isatty()
 
+    @property
+    def draws(self) -> bool:
+        """Tell whether a picture belongs below a list: a person reads it, and did not ask for less."""
+        return sys.stdout.isatty() and not self.as_json and not self.quiet
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Print a picture as it is; only where :attr:`draws`."""
+        for line in lines:
+            _write(line)
+
     def say(self, text: str) -> None:
         """Tell a person something beside the result, on stderr."""
         if not self.quiet:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from authserver.ids import uuid7
+from authserver.jobs.follower import KeyFollower
+from authserver.jobs.outbox import MailSender
 from authserver.jobs.runner import Job, Jobs
-from authserver.jose.keyring import Keyring
+from authserver.jobs.status_watch import StatusWatch
 from authserver.operations.keys import ensure_next
 from authserver.operations.operator import Operator
-from authserver.store import signing_keys, state
+from authserver.store import state
 from authserver.store.purge import purge_expired
 from authserver.store.unused_clients import end_unused_clients
 
@@ -27,7 +29,7 @@ log = structlog.get_logger("authserver.jobs")
 
 CONFIRM_EVERY: Final = 1.0  # seconds; how long a disabled client or a rotated secret may go unnoticed
 PURGE_EVERY: Final = 60.0
-KEYS_EVERY: Final = 3600.0
+KEYS_EVERY: Final = 60.0  # a key that has begun to sign has a *next* one within this
 EPOCH_EVERY: Final = 600.0  # a backup older than this is recognised as one
 
 
@@ -37,25 +39,6 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
     Every process follows the version row for itself; of the rest one process does each (SECURITY B25).
     """
     operator = Operator(engine=services.engine, hasher=services.hasher, settings=services.settings, actor="job:keys")
-    warned: set[str] = set()
-
-    async def follow() -> None:
-        """Take over changed keys; refuse a database that was put back to an earlier state under our feet."""
-        async with services.engine.read() as tx:
-            rows = await signing_keys.list_all(tx)
-            current = await state.load(tx)
-        warning = epoch_file.check(current.epoch)
-        if warning is not None and warning not in warned:
-            warned.add(warning)
-            log.warning("epoch_file", cause=warning)
-        services.live.keyring = Keyring.load(
-            rows,
-            box,
-            issuer=services.settings.issuer,
-            jwks_max_age=services.settings.jwks_max_age,
-            now=now(),
-            previous=services.live.keyring,
-        )
 
     async def purge() -> None:
         counts = {**await purge_expired(services.engine), "unused_clients": await end_unused_clients(services.engine)}
@@ -73,13 +56,17 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
             current = await state.load(tx)
             await state.raise_epoch(tx, current.epoch + 1)
 
-    services.directory.on_change(follow)
+    services.directory.on_change(KeyFollower(services, operator, box, epoch_file, now).follow)
+    watch = StatusWatch(services, now)
     return Jobs(
         (
             Job(name="confirm", run=services.directory.refresh, every=CONFIRM_EVERY, leased=False),
+            Job(name="status", run=watch.follow, every=CONFIRM_EVERY, leased=False),
+            Job(name="status_rows", run=watch.keep, every=PURGE_EVERY, leased=True),
             Job(name="purge", run=purge, every=PURGE_EVERY, leased=True),
             Job(name="keys", run=keep_next_key, every=KEYS_EVERY, leased=True),
             Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY, leased=True),
+            *MailSender(services, now).build_jobs(),
         ),
         engine=services.engine,
         owner=uuid7(now()),

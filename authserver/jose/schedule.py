@@ -21,7 +21,8 @@ SKEW: Final = timedelta(seconds=60)  # between the clocks of nodes and of verifi
 ROTATE_AFTER: Final = timedelta(days=90)
 LONGEST_TOKEN_LIFETIME: Final = timedelta(days=1)  # no setting, client or resource may ask for more
 PUBLISH_AHEAD: Final = timedelta(hours=24)
-ALGORITHMS: Final = ("ES256", "RS256")  # what we sign with; RS256 is what OIDC Core §15.1 asks everyone to know
+FIRST_ALGORITHMS: Final = ("ES256", "RS256")  # from the start; RS256 is what OIDC Core §15.1 asks everyone to know
+ALGORITHMS: Final = (*FIRST_ALGORITHMS, "EdDSA", "PS256")  # what we can sign with; the others on request
 
 
 class KeyState(StrEnum):
@@ -137,6 +138,51 @@ def plan_rotation(
     if upcoming.sign_from <= sign_from:
         return None
     return _hand_over(current, upcoming, sign_from, rules)
+
+
+def plan_first(candidate: SigningKey, now: datetime, rules: RotationRules, *, hurry: bool) -> SigningKey:
+    """Publish the first key of an algorithm that nothing signs with yet; it signs when verifiers have it."""
+    ahead = rules.shortest_ahead if hurry else rules.publish_ahead
+    return replace(candidate, publish_at=now, sign_from=now + ahead)
+
+
+def revocable_from(keys: Iterable[SigningKey], key: SigningKey, now: datetime, rules: RotationRules) -> datetime | None:
+    """Return from when a key can be revoked without a verifier meeting a successor that it does not know.
+
+    At once for a key that does not sign now; None where it signs and nothing has been published to follow it.
+    """
+    if state_of(key, now) is not KeyState.SIGNING:
+        return now
+    successor = find_next(keys, key.alg, now)
+    return max(now, successor.publish_at + rules.shortest_ahead) if successor is not None else None
+
+
+def plan_revocation(
+    keys: Sequence[SigningKey],
+    key: SigningKey,
+    candidates: Sequence[SigningKey],
+    now: datetime,
+    rules: RotationRules,
+) -> tuple[SigningKey, ...]:
+    """Return the rows after a key was revoked: it is a tombstone without its private part, and its ring is whole.
+
+    Where it signed, *next* signs now, however short it has been published, and another one is published; where it was
+    *next*, another one is. ``candidates`` are new keys of the ring's next generations, two of them, as many as needed.
+    """
+    state, gone = state_of(key, now), replace(key, revoked_at=now, drop_at=now, sealed_private=b"")
+    if state is KeyState.SIGNING:
+        gone = replace(gone, sign_until=now)
+    rows = {row.kid: row for row in keys} | {key.kid: gone}
+    spare = list(candidates)
+    if state is KeyState.SIGNING and find_signing(rows.values(), key.alg, now) is None:
+        successor = find_next(rows.values(), key.alg, now) or replace(spare.pop(0), publish_at=now)
+        rows[successor.kid] = replace(successor, sign_from=now)
+    if state in {KeyState.SIGNING, KeyState.PUBLISHED} and find_next(rows.values(), key.alg, now) is None:
+        change = plan_next(tuple(rows.values()), spare[0], now, rules)
+        rows = {row.kid: row for row in change.apply_to(rows.values())} if change is not None else rows
+        if change is None:  # it was the first of its ring, and had not signed yet
+            rows[spare[0].kid] = plan_first(spare[0], now, rules, hurry=False)
+    return tuple(rows.values())
 
 
 def next_change_at(keys: Iterable[SigningKey], now: datetime) -> datetime | None:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from authserver.jose.compact import Compact
 
-_REGISTRY: Final = JWSRegistry(algorithms=sorted({*ALGORITHMS, *CLIENT_ALGORITHMS}))
+_SAME: Final = {"EdDSA": "Ed25519"}  # RFC 9864: the first may name other curves; our keys and clients' have this one
+_REGISTRY: Final = JWSRegistry(algorithms=sorted({_SAME.get(alg, alg) for alg in (*ALGORITHMS, *CLIENT_ALGORITHMS)}))
 
 
 def make_signature(signing_input: str, alg: str, key: Key) -> bytes:
     """Return the signature of a JWS signing input (RFC 7515 §5.1 step 5)."""
-    return _REGISTRY.get_alg(alg).sign(signing_input.encode("ascii"), key)
+    return _REGISTRY.get_alg(_SAME.get(alg, alg)).sign(signing_input.encode("ascii"), key)
 
 
 def check_signature(compact: Compact, key: Key) -> None:
@@ -30,7 +31,7 @@ def check_signature(compact: Compact, key: Key) -> None:
     The caller has compared ``alg`` with what it allows: the header does not choose (RFC 8725 §3.1).
     """
     try:
-        algorithm = _REGISTRY.get_alg(compact.alg)
+        algorithm = _REGISTRY.get_alg(_SAME.get(compact.alg, compact.alg))
         algorithm.check_key(key)
         is_right = algorithm.verify(compact.signing_input, compact.signature, key)
     except (JoseError, ValueError) as error:

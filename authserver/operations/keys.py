@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from authserver.jose import keyring
 from authserver.jose.schedule import (
     ALGORITHMS,
+    FIRST_ALGORITHMS,
     LISTED,
     KeyState,
     RotationRules,
     find_next,
     find_signing,
+    next_change_at,
     next_generation,
+    plan_first,
     plan_next,
     plan_rotation,
     state_of,
@@ -40,10 +43,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyListing:
-    """A signing key and what it is good for at the moment it was read."""
+    """A signing key, what it is good for at the moment it was read, and when that changes; None where nothing will."""
 
     key: SigningKey
     state: KeyState
+    next_change_at: datetime | None
+
+    @property
+    def is_signing(self) -> bool:
+        """Tell whether tokens are signed with it."""
+        return self.state is KeyState.SIGNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +88,8 @@ async def create_first(operator: Operator, box: Box) -> tuple[KeyListing, ...]:
     """Make the master secret, a key of each algorithm that signs at once, and a *next* one of each."""
     async with operator.engine.read() as tx:
         now = await tx.now()
-    firsts = [await _generate(operator, box, alg, generation=1, at=now) for alg in ALGORITHMS]
-    candidates = [await _generate(operator, box, alg, generation=2, at=now) for alg in ALGORITHMS]
+    firsts = [await generate(operator, box, alg, generation=1, at=now) for alg in FIRST_ALGORITHMS]
+    candidates = [await generate(operator, box, alg, generation=2, at=now) for alg in FIRST_ALGORITHMS]
     async with operator.begin() as tx:
         await state.bump(tx)
         if await signing_keys.list_all(tx) or await masters.list_all(tx):
@@ -92,7 +101,7 @@ async def create_first(operator: Operator, box: Box) -> tuple[KeyListing, ...]:
             change = plan_next(keys, candidate, now, rotation_rules(operator.settings))
             keys = change.apply_to(keys) if change is not None else keys
         await masters.add(tx, make_master(box, key_id=0, now=now))
-        await _store(tx, operator, "signing_keys_created", before=(), after=keys)
+        await store_changes(tx, operator, "signing_keys_created", before=(), after=keys)
     return _list(keys, now)
 
 
@@ -106,10 +115,10 @@ async def ensure_next(operator: Operator, box: Box) -> tuple[SigningKey, ...]:
     """Publish a *next* key for each algorithm that has none; return what was published. For the key-schedule job."""
     async with operator.engine.read() as tx:
         keys, now = await signing_keys.list_all(tx), await tx.now()
-    lacking = [alg for alg in _algorithms(keys) if find_next(keys, alg, now) is None]
+    lacking = [alg for alg in present_algorithms(keys) if find_next(keys, alg, now) is None]
     if not lacking:
         return ()
-    candidates = [await _generate(operator, box, alg, generation=next_generation(keys, alg), at=now) for alg in lacking]
+    candidates = [await generate(operator, box, alg, generation=next_generation(keys, alg), at=now) for alg in lacking]
     async with operator.begin() as tx:
         await state.bump(tx)
         before, now = tuple(await signing_keys.list_all(tx)), await tx.now()
@@ -117,7 +126,7 @@ async def ensure_next(operator: Operator, box: Box) -> tuple[SigningKey, ...]:
         for candidate in candidates:
             change = plan_next(after, candidate, now, rotation_rules(operator.settings))
             after = change.apply_to(after) if change is not None else after
-        await _store(tx, operator, "signing_key_published", before=before, after=after)
+        await store_changes(tx, operator, "signing_key_published", before=before, after=after)
     known = {key.kid for key in before}
     return tuple(key for key in after if key.kid not in known)
 
@@ -131,12 +140,12 @@ async def rotate(operator: Operator, box: Box, *, hurry: bool = False) -> tuple[
     rules = rotation_rules(operator.settings)
     async with operator.engine.read() as tx:
         seen, now = await signing_keys.list_all(tx), await tx.now()
-    algorithms = _algorithms(seen)
+    algorithms = present_algorithms(seen)
     if not algorithms:
         raise OperationError("There are no signing keys.", problem=Problem.NOT_FOUND, fix="Run: authserver init")
     expected = {alg: find_next(seen, alg, now) for alg in algorithms}
     candidates = {
-        alg: await _generate(operator, box, alg, generation=next_generation(seen, alg), at=now)
+        alg: await generate(operator, box, alg, generation=next_generation(seen, alg), at=now)
         for alg in algorithms
         if _leaves_no_next(seen, alg, now, rules, hurry=hurry)
     }
@@ -147,8 +156,35 @@ async def rotate(operator: Operator, box: Box, *, hurry: bool = False) -> tuple[
         for alg in algorithms:
             after, rotation = _rotate(after, alg, expected[alg], candidates.get(alg), now, rules, hurry=hurry)
             rotations.append(rotation)
-        await _store(tx, operator, "signing_keys_rotated", before=before, after=after)
+        await store_changes(tx, operator, "signing_keys_rotated", before=before, after=after)
     return tuple(rotations)
+
+
+async def begin_algorithm(operator: Operator, box: Box, alg: str, *, hurry: bool = False) -> KeyListing:
+    """Publish the first key of another algorithm; it signs, and is announced, once verifiers have it.
+
+    Raise :class:`OperationError` where this server cannot sign with it, or does already.
+    """
+    if alg not in ALGORITHMS:
+        raise OperationError(
+            f"This server cannot sign with {alg}.", field="add", fix=f"One of: {', '.join(ALGORITHMS)}"
+        )
+    rules = rotation_rules(operator.settings)
+    async with operator.engine.read() as tx:
+        seen, now = await signing_keys.list_all(tx), await tx.now()
+    candidate = await generate(operator, box, alg, generation=next_generation(seen, alg), at=now)
+    async with operator.begin() as tx:
+        await state.bump(tx)
+        before, now = tuple(await signing_keys.list_all(tx)), await tx.now()
+        if not before:
+            raise OperationError("There are no signing keys.", problem=Problem.NOT_FOUND, fix="Run: authserver init")
+        if alg in present_algorithms(before):
+            raise OperationError(
+                f"There are {alg} keys already.", problem=Problem.CONFLICT, field="add", fix="See: authserver keys list"
+            )
+        first = plan_first(candidate, now, rules, hurry=hurry)
+        await store_changes(tx, operator, "signing_algorithm_added", before=before, after=(*before, first))
+    return list_key(first, now)
 
 
 async def export_jwks(operator: Operator) -> bytes:
@@ -223,24 +259,33 @@ def _publish(
     return change.apply_to(keys) if change is not None else keys
 
 
-def _algorithms(keys: Iterable[SigningKey]) -> tuple[str, ...]:
+def present_algorithms(keys: Iterable[SigningKey]) -> tuple[str, ...]:
+    """Return the algorithms that keys are there for, or were until the last one was revoked or dropped."""
     present = {key.alg for key in keys}
     return tuple(alg for alg in ALGORITHMS if alg in present)
 
 
 def _list(keys: Iterable[SigningKey], now: datetime) -> tuple[KeyListing, ...]:
     ordered = sorted(keys, key=lambda key: (key.alg, key.generation))
-    return tuple(KeyListing(key=key, state=state_of(key, now)) for key in ordered)
+    return tuple(list_key(key, now) for key in ordered)
 
 
-async def _generate(operator: Operator, box: Box, alg: str, *, generation: int, at: datetime) -> SigningKey:
+def list_key(key: SigningKey, now: datetime) -> KeyListing:
+    """Return what a key is good for at a moment."""
+    state_now = state_of(key, now)
+    change_at = next_change_at([key], now) if state_now in LISTED else None
+    return KeyListing(key=key, state=state_now, next_change_at=change_at)
+
+
+async def generate(operator: Operator, box: Box, alg: str, *, generation: int, at: datetime) -> SigningKey:
+    """Return a new key that no row knows yet; its times are for a plan to set."""
     issuer = operator.settings.issuer
     return await asyncio.to_thread(
         keyring.generate, alg, box, issuer=issuer, generation=generation, publish_at=at, sign_from=at
     )
 
 
-async def _store(
+async def store_changes(
     tx: Tx, operator: Operator, event: str, *, before: Sequence[SigningKey], after: Sequence[SigningKey]
 ) -> None:
     """Write what differs, and an audit row for it; nothing where nothing does."""

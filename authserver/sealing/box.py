@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 VERSION: Final = 1
 FRONT_BYTES: Final = 2  # version and length, before the key id
@@ -33,10 +33,20 @@ class Box:
     b'secret'
     """
 
-    __slots__ = ("_ciphers", "_front", "current")
+    __slots__ = ("_ciphers", "_front", "_reread", "current")
 
-    def __init__(self, keys: Mapping[str, bytes], *, current: str) -> None:
-        """Take the keys by id; each is 32 bytes. Raise ValueError for a key of another size or an unknown current."""
+    def __init__(
+        self, keys: Mapping[str, bytes], *, current: str, reread: Callable[[], Mapping[str, bytes]] | None = None
+    ) -> None:
+        """Take the keys by id; each is 32 bytes. Raise ValueError for a key of another size or an unknown current.
+
+        ``reread`` reads the ring again, the current key first. It is asked when a value is sealed under a key that is
+        not here: an operator has added one, and a running server needs no restart to follow. It may raise ValueError.
+        """
+        self._reread = reread
+        self._take(keys, current)
+
+    def _take(self, keys: Mapping[str, bytes], current: str) -> None:
         if current not in keys:
             message = f"the current sealing key {current!r} is not in the ring"
             raise ValueError(message)
@@ -56,10 +66,7 @@ class Box:
     def open(self, sealed: bytes, *, purpose: str) -> bytes:
         """Return the plaintext, or raise :class:`UnsealError`."""
         key_id = self.key_id_of(sealed)
-        cipher = self._ciphers.get(key_id)
-        if cipher is None:
-            message = f"sealed under key {key_id!r}, which is not in the sealing key file (it has {self._known()})"
-            raise UnsealError(message)
+        cipher = self._ciphers.get(key_id) or self._find_anew(key_id)
         end = FRONT_BYTES + len(key_id)
         front, rest = sealed[:end], sealed[end:]
         try:
@@ -78,6 +85,20 @@ class Box:
             message = "not a sealed value of this version"
             raise UnsealError(message)
         return sealed[FRONT_BYTES : FRONT_BYTES + sealed[1]].decode("ascii", errors="replace")
+
+    def _find_anew(self, key_id: str) -> AESGCM:
+        """Return the cipher of a key that the ring has got since it was read."""
+        why = ""
+        if self._reread is not None:
+            try:
+                keys = self._reread()
+                if key_id in keys:
+                    self._take(keys, next(iter(keys)))
+                    return self._ciphers[key_id]
+            except ValueError as error:  # what was read before still holds
+                why = f". It cannot be read anew: {error}"
+        message = f"sealed under key {key_id!r}, which is not in the sealing key file (it has {self._known()}){why}"
+        raise UnsealError(message)
 
     def _known(self) -> str:
         return ", ".join(sorted(self._ciphers))

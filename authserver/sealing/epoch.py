@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from authserver.settings import Settings
+
 _MAX_DIGITS: Final = 18  # fits the database's bigint
 
 
@@ -26,6 +28,11 @@ class EpochFile:
     """The epoch file of one sealing key file."""
 
     path: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> EpochFile:
+        """Return the epoch file that the settings mean: their own, else the one beside the sealing key file."""
+        return cls(settings.epoch_file) if settings.epoch_file is not None else cls.beside(settings.sealing_key_file)
 
     @classmethod
     def beside(cls, sealing_key_file: Path) -> EpochFile:
@@ -81,6 +88,6 @@ class EpochFile:
                 draft.unlink(missing_ok=True)
             return (
                 f"{self.path} cannot be written ({error.strerror}): a database restored from a backup would not be "
-                "noticed. Make the folder of the sealing key writable for the server, or keep the epoch file there."
+                "noticed. Make its folder writable for the server, or set AUTHSERVER_EPOCH_FILE to one that is."
             )
         return None

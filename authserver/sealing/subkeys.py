@@ -40,7 +40,9 @@ def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:
         message = f"a master's key_id is 0 to {MAX_KEY_ID}, not {key_id}"
         raise ValueError(message)
     return SealedMaster(
-        key_id=key_id, sealed=box.seal(secrets.token_bytes(MASTER_BYTES), purpose=_purpose(key_id)), created_at=now
+        key_id=key_id,
+        sealed=box.seal(secrets.token_bytes(MASTER_BYTES), purpose=purpose_of_master(key_id)),
+        created_at=now,
     )
 
 
@@ -54,7 +56,7 @@ class Subkeys:
 
     def __init__(self, masters: Iterable[SealedMaster], box: Box) -> None:
         """Open the masters. Raise ``UnsealError`` where one does not open, ValueError where there is none."""
-        self._masters = {row.key_id: box.open(row.sealed, purpose=_purpose(row.key_id)) for row in masters}
+        self._masters = {row.key_id: box.open(row.sealed, purpose=purpose_of_master(row.key_id)) for row in masters}
         if not self._masters:
             message = "there is no master to derive subkeys from"
             raise ValueError(message)
@@ -74,5 +76,6 @@ def derive(master: bytes, label: Label) -> bytes:
     return HKDFExpand(SHA256(), SUBKEY_BYTES, info=b"authserver/" + label.value.encode()).derive(master)
 
 
-def _purpose(key_id: int) -> str:
+def purpose_of_master(key_id: int) -> str:
+    """Return what a master is sealed for."""
     return f"master|{key_id}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from authserver.settings.model import PREFIX, SECRETS, Settings
+from authserver.settings.model import HIDDEN, PREFIX, Settings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -33,7 +33,7 @@ def describe() -> tuple[Description, ...]:
             meaning=field.description or "",
             allowed=extra_of(field, "allowed"),
             unit=extra_of(field, "unit"),
-            is_secret=name in SECRETS,
+            is_secret=name in HIDDEN,
         )
         for name, field in Settings.model_fields.items()
     )

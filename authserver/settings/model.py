@@ -44,8 +44,25 @@ class Settings(BaseSettings):
     )
     sealing_key_file: Path = setting(
         Path("keys/sealing.key"),
-        "The key that seals what the database may not read; made by `authserver init`.",
+        "The keys that seal what the database may not read; made by `authserver init`.",
         "a path",
+    )
+    sealing_key: str | None = setting(
+        None,
+        "The sealing keys themselves, in place of the file: its lines, or the same with commas between.",
+        "id:base64 of 32 bytes, one or several",
+        repr=False,
+    )
+    sealing_key_plugin: str | None = setting(
+        None,
+        "The plug-in that wraps the sealing keys that `init` and `keys rewrap --add` make.",
+        "the name of an installed entry point of authserver.sealing_key",
+    )
+    epoch_file: Path | None = setting(
+        None,
+        "Where the highest epoch served is kept, and beside it the tombstones of revoked keys; "
+        "by default beside the sealing key file.",
+        "a path in a folder that the server may write to and that outlives it",
     )
     trusted_proxies: Networks = setting(
         (), "The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.", "networks, comma-separated"
@@ -155,4 +172,5 @@ def _is_plain(url: str) -> bool:
 
 PREFIX: Final = "AUTHSERVER_"
 SECRETS: Final = frozenset({"database_url"})  # never shown; each may come from the file that <NAME>_FILE names
+HIDDEN: Final = SECRETS | {"sealing_key"}  # its _FILE is a setting of its own, which `sealing` reads
 NAMES: Final = tuple(Settings.model_fields)

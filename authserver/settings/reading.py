@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from authserver.settings.description import extra_of
-from authserver.settings.model import NAMES, PREFIX, SECRETS, Settings
+from authserver.settings.model import HIDDEN, NAMES, PREFIX, SECRETS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,7 +128,7 @@ def _explain(error: ValidationError, values: Mapping[str, _Value]) -> list[str]:
         if found is None:
             seen = "is not set"
         else:
-            seen = f"{'the value' if name in SECRETS else _show(found.value)} ({found.origin}) is refused"
+            seen = f"{'the value' if name in HIDDEN else _show(found.value)} ({found.origin}) is refused"
         lines[name] = f"{PREFIX}{name.upper()}: {seen}; allowed: {allowed}"
     return list(lines.values())
 

@@ -99,9 +99,14 @@ class Directory:
         """Tell whether an app that runs in a browser has a redirect URI at this origin (scheme, host and port)."""
         return origin in self._origins
 
+    @property
+    def age(self) -> float:
+        """Return for how many seconds nothing has been confirmed."""
+        return self._monotonic() - self._confirmed_at
+
     def check_fresh(self, max_stale: timedelta) -> None:
         """Raise UnavailableError where the last poll that succeeded began longer ago than ``max_stale``."""
-        age = self._monotonic() - self._confirmed_at
+        age = self.age
         if age > max_stale.total_seconds():
             raise UnavailableError(f"nothing confirmed for {age:.1f} s", refusal="server_stale")
 

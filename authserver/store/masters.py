@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlmodel import col
 
 from authserver.sealing.records import SealedMaster
@@ -20,6 +20,13 @@ async def add(tx: Tx, master: SealedMaster) -> None:
     """Store a new master. Raise ConflictError where there is one with its id."""
     await state.bump(tx)
     await tx.execute(insert(Masters).values(to_columns(master)))
+
+
+async def reseal(tx: Tx, master: SealedMaster, sealed: bytes) -> bool:
+    """Store the same master sealed anew; return False where somebody else has changed the sealed value."""
+    column = col(Masters.sealed)
+    statement = update(Masters).where(col(Masters.key_id) == master.key_id, column == master.sealed)
+    return (await tx.execute(statement.values(sealed=sealed))).rowcount > 0
 
 
 async def list_all(tx: Tx) -> tuple[SealedMaster, ...]:

@@ -30,6 +30,16 @@ async def update(tx: Tx, key: SigningKey) -> bool:
     return (await tx.execute(statement)).rowcount > 0
 
 
+async def reseal(tx: Tx, key: SigningKey, sealed: bytes) -> bool:
+    """Store the same private key sealed anew; return False where somebody else has changed the sealed value.
+
+    The version stays: a process that has opened the key has no need to open it again.
+    """
+    column = col(SigningKeys.sealed_private)
+    statement = update_table(SigningKeys).where(col(SigningKeys.kid) == key.kid, column == key.sealed_private)
+    return (await tx.execute(statement.values(sealed_private=sealed))).rowcount > 0
+
+
 async def list_all(tx: Tx) -> tuple[SigningKey, ...]:
     """Return every key there ever was, tombstones too, by algorithm and generation."""
     statement = select(SigningKeys).order_by(col(SigningKeys.alg), col(SigningKeys.generation))

@@ -10,7 +10,7 @@ from authserver.cli.root import NOUNS
 from authserver.settings import describe
 
 VERBS = {
-    "keys": {"list", "rotate", "export"},
+    "keys": {"list", "rotate", "revoke", "rewrap", "export"},
     "clients": {"create", "list", "show", "update", "rotate-secret", "delete"},
     "resources": {"create", "list", "show", "update", "delete"},
     "users": {"create", "list", "show", "update", "disable", "enable", "set-password", "delete"},

@@ -139,13 +139,13 @@ async def test_of_twenty_rotations_that_begin_before_the_first_has_finished_one_
 ):
     await keys.create_first(operator, BOX)
     await age(operator, timedelta(hours=25))
-    all_have_looked, generate = asyncio.Barrier(20), keys._generate
+    all_have_looked, generate = asyncio.Barrier(20), keys.generate
 
     async def generate_when_all_have_looked(*args, **kwargs):
         await all_have_looked.wait()
         return await generate(*args, **kwargs)
 
-    monkeypatch.setattr(keys, "_generate", generate_when_all_have_looked)
+    monkeypatch.setattr(keys, "generate", generate_when_all_have_looked)
     every = await asyncio.gather(*(keys.rotate(operator, BOX, hurry=True) for _ in range(20)))
     stored = await keys.find_all(operator)
     assert [state for _, _, state in states(stored)] == [KeyState.RETIRED, KeyState.SIGNING, KeyState.PUBLISHED] * 2

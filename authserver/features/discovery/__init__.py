@@ -27,7 +27,7 @@ async def metadata(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the co
 
 async def jwks(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
     """Answer with every key a token may be signed with now or soon, from memory (DESIGN §7)."""
-    published = call.services.live.keyring.jwks(call.now)
+    published = call.services.live.keyring.jwks(call.now, age=call.services.directory.age)
     return _cacheable(call, published.body, "application/jwk-set+json", published.etag, int(published.max_age))
 
 
