@@ -4,7 +4,7 @@ All of them are checked at the start, and every fault is named at once.
 """
 
 from authserver.settings.description import Description, describe
-from authserver.settings.model import ClientRegistration, Settings
+from authserver.settings.model import ClientRegistration, Settings, SignUp
 from authserver.settings.reading import CONFIG_FILE, CONFIG_NAME, SettingsError, load_settings
 from authserver.settings.types import Destination, IpNetwork
 
@@ -17,6 +17,7 @@ __all__ = [
     "IpNetwork",
     "Settings",
     "SettingsError",
+    "SignUp",
     "describe",
     "load_settings",
 ]

@@ -26,6 +26,13 @@ class ClientRegistration(StrEnum):
     OPEN = "open"
 
 
+class SignUp(StrEnum):
+    """Who may make an account at /signup."""
+
+    OFF = "off"
+    OPEN = "open"
+
+
 class Settings(BaseSettings):
     """The settings of one server. Frozen; made by :func:`load_settings`, or in tests by naming the values."""
 
@@ -69,6 +76,12 @@ class Settings(BaseSettings):
     )
     client_registration: ClientRegistration = setting(
         ClientRegistration.OFF, "Who may register clients at /register (RFC 7591).", "off, token or open"
+    )
+    sign_up: SignUp = setting(SignUp.OFF, "Who may make an account for themselves at /signup.", "off or open")
+    breached_passwords_url: str | None = setting(
+        None,
+        "Where new passwords are looked up among leaked ones, five digits of a SHA-1 at a time; empty: nowhere.",
+        "an https:// URL that the five digits are added to, as https://api.pwnedpasswords.com/range/",
     )
     outbound_allow: Destinations = setting(
         (),
@@ -147,6 +160,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_database_url(cls, value: str) -> str:
         if not value.startswith(("postgresql://", "sqlite:///")) or value == "sqlite:///":
+            raise ValueError
+        return value
+
+    @field_validator("breached_passwords_url")
+    @classmethod
+    def _check_breached_passwords_url(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not value.startswith(("https://", "http://")) or not value.endswith("/") or not _is_plain(value):
             raise ValueError
         return value
 

@@ -34,6 +34,10 @@ class ProvenByPassword:
     new_hash: str | None  # the same password under today's parameters, where the stored hash is older
     attempt: Try
 
+    async def forgive(self, tx: Tx) -> None:
+        """Forget the tries that came before the right one."""
+        await limiter.forgive(tx, self.attempt)
+
 
 async def prove_by_password(call: Call, login: str, password: str) -> ProvenByPassword:
     """Check a username or e-mail address and its password; no transaction is open.
@@ -41,29 +45,29 @@ async def prove_by_password(call: Call, login: str, password: str) -> ProvenByPa
     An unknown user costs the same hash and gets the same answer as a wrong password (SECURITY row 104). Raise
     ``PASSWORD_WRONG``, ``THROTTLED`` (429 with Retry-After), or ``USER_DISABLED`` after the right password only.
     """
-    hasher = call.services.hasher
-    hasher.check_length(password)
+    call.services.hasher.check_length(password)
     async with call.services.engine.begin() as tx:
         user = await users.find_by_login(tx, login[:MAX_LOGIN_LENGTH])
         attempt = await _attempt(call, tx, login, user)
-        try:
-            await limiter.reserve(tx, attempt, call.services.settings.address_limit_scale)
-        except OAuthError as error:
-            refusal: OAuthError | None = error
-        else:
-            refusal = None
+        refusal = await _reserve(call, tx, attempt)
     if refusal is not None:
         raise refusal
-    if user is None or user.password_hash is None:
-        await hasher.verify_nothing(password)
-        raise _wrong_password()
-    verdict = await hasher.verify(user.password_hash, password)
-    if not verdict.ok:
-        raise _wrong_password()
-    if not user.is_active:
-        raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
-    new_hash = await hasher.hash(password) if verdict.needs_rehash else None
-    return ProvenByPassword(user=user, new_hash=new_hash, attempt=attempt)
+    return await _prove(call, user, attempt, password)
+
+
+async def prove_again(call: Call, user: User, password: str) -> ProvenByPassword:
+    """Check the password of somebody who is signed in, before something that protects the account is changed.
+
+    Tries count as those of a login do. Raise what :func:`prove_by_password` raises.
+    """
+    call.services.hasher.check_length(password)
+    async with call.services.engine.begin() as tx:
+        current = await users.get(tx, user.id)
+        attempt = await _attempt(call, tx, user.username, user)
+        refusal = await _reserve(call, tx, attempt)
+    if refusal is not None:
+        raise refusal
+    return await _prove(call, current, attempt, password)
 
 
 async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool) -> Started:
@@ -74,8 +78,8 @@ async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool
             password_hash = proven.new_hash  # written before the row is locked for sharing: two logins must not wait
         user = await users.lock_for_share(tx, proven.user.id)
         if user is None or not user.is_active or user.password_hash != password_hash:
-            raise _wrong_password()  # changed or turned off meanwhile; nothing was written
-        await limiter.forgive(tx, proven.attempt)
+            raise wrong_password()  # changed or turned off meanwhile; nothing was written
+        await proven.forgive(tx)
         started = await start_session(
             call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
         )
@@ -90,6 +94,29 @@ async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool
     return started
 
 
+async def _reserve(call: Call, tx: Tx, attempt: Try) -> OAuthError | None:
+    """Count the try; return the refusal, so that the transaction commits what was counted."""
+    try:
+        await limiter.reserve(tx, attempt, call.services.settings.address_limit_scale)
+    except OAuthError as error:
+        return error
+    return None
+
+
+async def _prove(call: Call, user: User | None, attempt: Try, password: str) -> ProvenByPassword:
+    hasher = call.services.hasher
+    if user is None or user.password_hash is None:
+        await hasher.verify_nothing(password)
+        raise wrong_password()
+    verdict = await hasher.verify(user.password_hash, password)
+    if not verdict.ok:
+        raise wrong_password()
+    if not user.is_active:
+        raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
+    new_hash = await hasher.hash(password) if verdict.needs_rehash else None
+    return ProvenByPassword(user=user, new_hash=new_hash, attempt=attempt)
+
+
 async def _attempt(call: Call, tx: Tx, login: str, user: User | None) -> Try:
     account = str(user.id) if user is not None else users.name_key(login.strip())  # or spellings would tell who exists
     device = call.facts.cookie(DEVICE)
@@ -98,5 +125,6 @@ async def _attempt(call: Call, tx: Tx, login: str, user: User | None) -> Try:
     return Try(account=account, address=call.facts.address)
 
 
-def _wrong_password() -> OAuthError:
+def wrong_password() -> OAuthError:
+    """Return the refusal of an unknown user and of a wrong password alike."""
     return OAuthError(ErrorCode.ACCESS_DENIED, "that e-mail or password is not right", Refusal.PASSWORD_WRONG)

@@ -85,9 +85,24 @@ async def revoke(tx: Tx, grant_id: UUID, reason: str) -> bool:
     return await _revoke(tx, reason, col(Grants.id) == grant_id) > 0
 
 
-async def revoke_of_user(tx: Tx, user_id: UUID, reason: str) -> int:
-    """Revoke all of a user's grants and return how many; the caller has changed the user's row before."""
-    return await _revoke(tx, reason, col(Grants.user_id) == user_id)
+async def revoke_of_user(
+    tx: Tx,
+    user_id: UUID,
+    reason: str,
+    *,
+    except_session: UUID | None = None,
+    except_grant: UUID | None = None,
+) -> int:
+    """Revoke a user's grants and return how many; the caller has changed the user's row before.
+
+    Those of ``except_session``, and ``except_grant``, stay: whoever changes a password stays signed in where that is.
+    """
+    which = [col(Grants.user_id) == user_id]
+    if except_session is not None:
+        which.append(col(Grants.session_id).is_distinct_from(except_session))
+    if except_grant is not None:
+        which.append(col(Grants.id) != except_grant)
+    return await _revoke(tx, reason, *which)
 
 
 async def revoke_of_client(tx: Tx, client_id: str, reason: str) -> int:
