@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authserver.feature import PreparedOnGrant
-from authserver.features.token.issue import issue
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import printable
 from authserver.steps.client_auth import authenticate_client, claim_proof
 from authserver.steps.grant_decisions import decide_on_grant
+from authserver.steps.issue import issue
 
 if TYPE_CHECKING:
     from authserver.feature import Call, Caller, GrantType, Prepared
