@@ -133,7 +133,9 @@ class Guard(HttpToolsProtocol):
             self.refusal = refusal
             raise RefusedError
         parser, before = self.parser, self.cycle
-        is_turn = before.response_complete if before is not None else True
+        is_turn = True
+        if before is not None:
+            is_turn = before.response_complete
         version = parser.get_http_version()
         self.cycle = Exchange(
             scope=self._build_scope(version),
