@@ -308,4 +308,73 @@ def test_every_setting_is_described_for_the_manual():
     assert descriptions["AUTHSERVER_MAX_STALE"].unit == "seconds"
     assert descriptions["AUTHSERVER_LOG_LEVEL"].default == "INFO"
     secrets = {name.removeprefix("AUTHSERVER_") for name, setting in descriptions.items() if setting.is_secret}
-    assert secrets == {"DATABASE_URL", "SEALING_KEY"}
+    assert secrets == {"DATABASE_URL", "SEALING_KEY", "SMTP_URL"}
+
+
+@pytest.mark.parametrize(
+    ("url", "encryption", "port"),
+    [
+        ("smtp://mail.example.org", "starttls", 587),
+        ("smtp://mail.example.org:25?starttls=off", "none", 25),
+        ("smtp://mail.example.org?starttls=offered", "if offered", 587),
+        ("smtps://ann:s%40fe@mail.example.org", "tls", 465),
+        ("smtp://ann:secret@mail.example.org:2525", "starttls", 2525),
+        ("smtp://localhost:1025", "if offered", 1025),
+        ("smtp://ann:secret@localhost:1025?starttls=off&rate=3", "none", 1025),
+        ("smtp://[::1]:1025", "if offered", 1025),
+    ],
+)
+def test_a_mail_server_is_spoken_to_encrypted_unless_it_is_this_machine_or_told_otherwise(url, encryption, port):
+    smtp = Settings(issuer="https://issuer.example", smtp_url=url).smtp
+    assert (smtp.encryption, smtp.port) == (encryption, port)
+    assert "s@fe" not in repr(smtp)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.org",
+        "http://mail.example.org",
+        "smtp://",
+        "smtp://mail.example.org:port",
+        "smtp://mail.example.org:0x19",
+        "smtp://mail.example.org/inbox",
+        "smtp://mail.example.org?starttls=maybe",
+        "smtps://mail.example.org?starttls=off",
+        "smtp://mail.example.org?rate=0",
+        "smtp://mail.example.org?speed=9",
+        "smtp://ann@mail.example.org",
+        "smtp://ann:secret@mail.example.org?starttls=off",
+        "smtp://ann:secret@mail.example.org?starttls=offered",
+        "smtp://mail.example.org\r\nQUIT",
+        "inbox:",
+    ],
+)
+def test_a_mail_server_that_cannot_be_read_or_would_hear_a_password_in_the_clear_is_refused(url, tmp_path):
+    (line,) = errors_of({**ISSUER, "AUTHSERVER_SMTP_URL": url}, tmp_path)
+    assert line.startswith("AUTHSERVER_SMTP_URL: the value (environment) is refused; allowed: ")
+    assert "secret" not in line.partition("allowed")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("", "", "no-reply@issuer.example"),
+        ("mail@example.org", "", "mail@example.org"),
+        ("Example sign-in <mail@example.org>", "Example sign-in", "mail@example.org"),
+        ("Prüfstelle, Nord <mail@example.org>", "Prüfstelle, Nord", "mail@example.org"),
+    ],
+)
+def test_mail_comes_from_the_sender_that_is_set_or_from_the_issuers_host(text, name, address):
+    sender = Settings(issuer="https://issuer.example", mail_from=text).sender
+    assert (sender.name, sender.address) == (name, address)
+
+
+@pytest.mark.attack(115)
+@pytest.mark.parametrize(
+    "text",
+    ["mail", "a@b@c", "Name <mail@example.org> x", "Name\r\nBcc: x <mail@example.org>", "ä@example.org", "<a@b>"],
+)
+def test_a_sender_that_is_no_address_is_refused(text):
+    with pytest.raises(ValidationError):
+        Settings(issuer="https://issuer.example", mail_from=text)

@@ -17,7 +17,7 @@ from authserver.operations.operator import Operator
 from authserver.sealing import keyring_file
 from authserver.sealing.box import Box
 from authserver.sealing.keyring_file import SealingKeyError
-from authserver.settings import CONFIG_FILE, CONFIG_NAME, Settings, SettingsError, load_settings
+from authserver.settings import CONFIG_FILE, CONFIG_NAME, INBOX, Settings, SettingsError, load_settings
 from authserver.store.engine import Engine
 from authserver.store.migrations import SchemaError, check_schema
 from authserver.store.sqlite import file_of
@@ -59,14 +59,17 @@ def read_settings(defaults: Mapping[str, object] | None = None) -> Settings:
 def read_dev_settings(*, port: int, api_port: int, web_port: int) -> Settings:
     """Read the settings of ``authserver dev``: the environment's, but never which issuer, database or key is meant.
 
+    Mail stays in the inbox page, whatever mail server the environment names.
+
     ``authserver.toml`` speaks of another server and is not read; ``var/authserver.toml`` may speak of this one.
     """
     environ = {name: value for name, value in os.environ.items() if name not in _SETTINGS_OF_A_PLACE}
     defaults = dev_defaults(port=port, api_port=api_port, web_port=web_port)
     try:
-        return load_settings(environ, dev_database().parent, defaults=defaults)
+        settings = load_settings(environ, dev_database().parent, defaults=defaults)
     except SettingsError as error:
         raise CommandFailedError(f"The settings cannot be used.\n{error}", exit_code=WRONG_USAGE) from error
+    return settings.model_copy(update={"smtp_url": INBOX})
 
 
 def find_settings(terminal: Terminal) -> Settings:

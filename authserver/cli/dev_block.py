@@ -47,9 +47,10 @@ def describe_start(told: Told) -> str:
     lines += [line for feature in FEATURES for line in feature.dev_lines(issuer)]
     colour = Colour.for_stream(sys.stdout, refused=told.terminal.no_color)
     missing = find_missing(told.settings, told.port)
+    database = dev_database(told.port)
     return "\n".join(
         (
-            f"authserver {metadata.version('authserver')} · dev mode · SQLite {dev_database(told.port)}",
+            f"authserver {metadata.version('authserver')} · dev mode · SQLite {database} · mail stays in the inbox page",
             "",
             *(f"  {colour.bold(label.ljust(_LABEL_WIDTH))} {text}" for label, text in lines),
             *_describe_samples(told.samples, colour),
@@ -67,6 +68,7 @@ def find_missing(settings: Settings, port: int) -> list[str]:
     checks = (
         (settings.issuer.startswith("http:"), "ISSUER is http"),
         (settings.sealing_key_file == dev_sealing_key(port), "SEALING_KEY_FILE is the dev key"),
+        (settings.smtp is None, "SMTP_URL is empty"),
         (settings.database_url.startswith("sqlite:"), "DATABASE_URL is SQLite: one process"),
         (settings.jwks_max_age < _PRODUCTION_JWKS_MAX_AGE, "JWKS_MAX_AGE is seconds"),
         (not settings.drain_seconds, "DRAIN_SECONDS is 0"),

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from authserver.settings import INBOX
+
 ISSUER_PORT: Final = 9000
 API_PORT: Final = 9001
 WEB_PORT: Final = 9002
@@ -34,6 +36,8 @@ def dev_defaults(port: int = ISSUER_PORT, api_port: int = API_PORT, web_port: in
         "jwks_max_age": timedelta(seconds=10),  # a rotation can be watched
         "log_level": "WARNING",  # what was printed at the start stays in sight
         "drain_seconds": timedelta(0),
+        "smtp_url": INBOX,
+        "sign_up": "open",
         "outbound_allow": (f"localhost:{port}", f"localhost:{api_port}", f"localhost:{web_port}"),
     }
 

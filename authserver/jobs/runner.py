@@ -8,6 +8,7 @@ and is no lock: every step of a job is safe to run twice, and at the same time a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -33,12 +34,14 @@ class Job:
     """One kind of work and the seconds between the end of one run and the start of the next.
 
     ``leased`` work is for the whole installation, and one process does it; the rest every process does for itself.
+    ``wake`` ends the wait for the next run; each set of it, also during a run, is followed by a run.
     """
 
     name: str
     run: Callable[[], Awaitable[object]]
     every: float
     leased: bool
+    wake: asyncio.Event | None = None
 
     @property
     def lease_lifetime(self) -> timedelta:
@@ -71,7 +74,7 @@ class Jobs:
 
     async def _repeat(self, job: Job) -> None:
         while True:
-            await asyncio.sleep(job.every)
+            await _wait(job)
             try:
                 if not job.leased or await self._claim(job):
                     await job.run()
@@ -99,3 +102,14 @@ class Jobs:
         except UnavailableError as error:  # then they are over by themselves
             log.warning("leases_kept", jobs=sorted(self._claimed), cause=str(error))
         self._claimed.clear()
+
+
+async def _wait(job: Job) -> None:
+    """Wait the job's interval, or until it is woken."""
+    if job.wake is None:
+        await asyncio.sleep(job.every)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(job.every):
+            await job.wake.wait()
+    job.wake.clear()

@@ -1,4 +1,4 @@
-"""The kinds of mail this server sends, and what each one's templates need."""
+"""The kinds of mail this server sends, and what each one needs to be written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
 
 ASKED_BY: Final = frozenset({"browser", "address"})  # "Firefox on Linux" and an IP address; either may be empty
 LINKS: Final = frozenset({"link", "stop_link", "undo_link"})
+SECRETS: Final = LINKS | {"code"}
 FACTOR_CHANGES: Final = frozenset(
     {
         "passkey_added",
@@ -31,7 +34,20 @@ class Kind:
     expires: bool = False
 
 
-# The templates of a kind are templates/<kind>.txt and .html; ``app`` is the name of the client a person came from.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A mail as its row says, opened. ``locale`` is a BCP 47 tag; the times are aware."""
+
+    id: UUID
+    kind: str
+    to: str
+    locale: str | None
+    parameters: Mapping[str, str]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+# What each says is in contents.py. ``app`` is the name of the client that a person came from.
 KINDS: Final[Mapping[str, Kind]] = {
     "verify_email": Kind(required=ASKED_BY | {"code"}, optional=frozenset({"app", "link", "stop_link"}), expires=True),
     "sign_up_known_address": Kind(required=ASKED_BY, optional=frozenset({"app"})),
@@ -52,7 +68,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 def check(kind: str, parameters: Mapping[str, str], *, expires: bool, issuer: str) -> None:
-    """Raise ValueError, a bug of the caller, for a mail whose templates could not be filled in later.
+    """Raise ValueError, a bug of the caller, for a mail that could not be written later.
 
     A link leads to this server and nowhere else: it is made of the configured issuer, never of a request's host
     (SECURITY row 110).

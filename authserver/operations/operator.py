@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from authserver.operations.errors import OperationError
 from authserver.operations.mail import make_outbox
-from authserver.sealing.keyring_file import SealingKeyError, load_box
+from authserver.sealing.keyring_file import SealingKeyError, open_box
 from authserver.sealing.subkeys import Subkeys
 from authserver.store import masters
 
@@ -64,7 +64,7 @@ class Operator:
 
     async def _open_outbox(self, tx: Tx) -> Outbox:
         try:
-            box = load_box(self.settings.sealing_key_file)
+            box = open_box(self.settings)
         except SealingKeyError as error:
             raise OperationError(str(error), fix="Run this where the server's sealing key file is.") from error
         return make_outbox(Subkeys(await masters.list_all(tx), box), issuer=self.settings.issuer)

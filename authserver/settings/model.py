@@ -12,6 +12,7 @@ from pydantic import ValidationInfo, field_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from authserver.settings.mail import INBOX, Sender, Smtp, parse_sender, parse_smtp_url
 from authserver.settings.types import Destinations, LogLevel, Networks, Seconds, is_loopback_host, seconds, setting
 
 if TYPE_CHECKING:
@@ -70,6 +71,18 @@ class Settings(BaseSettings):
         "Where the highest epoch served is kept, and beside it the tombstones of revoked keys; "
         "by default beside the sealing key file.",
         "a path in a folder that the server may write to and that outlives it",
+    )
+    smtp_url: str = setting(
+        "",
+        "The mail server that takes our mail. Without one mail waits in the outbox.",
+        "smtp://user:password@host:587 (with ?starttls=required, offered or off, &rate=messages a second), "
+        "smtps://user:password@host:465, or nothing; a password goes to another machine encrypted only",
+        repr=False,
+    )
+    mail_from: str = setting(
+        "",
+        "Whom mail comes from; where not set, no-reply@ and the issuer's host.",
+        "an address, or Name <address>; the address in ASCII",
     )
     trusted_proxies: Networks = setting(
         (), "The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.", "networks, comma-separated"
@@ -143,6 +156,23 @@ class Settings(BaseSettings):
         """Tell whether the issuer is this machine only, as in development."""
         return is_loopback_host(urlsplit(self.issuer).hostname or "")
 
+    @property
+    def smtp(self) -> Smtp | None:
+        """The mail server; None where mail waits, or stays in the inbox page."""
+        return parse_smtp_url(self.smtp_url) if self.smtp_url not in {"", INBOX} else None
+
+    @property
+    def keeps_mail(self) -> bool:
+        """Tell whether mail stays in the inbox page, as in development."""
+        return self.smtp_url == INBOX
+
+    @property
+    def sender(self) -> Sender:
+        """Whom mail comes from."""
+        if self.mail_from:
+            return parse_sender(self.mail_from)
+        return Sender(name="", address=f"no-reply@{urlsplit(self.issuer).hostname}")
+
     @field_validator("issuer")
     @classmethod
     def _check_issuer(cls, value: str) -> str:
@@ -161,6 +191,23 @@ class Settings(BaseSettings):
     def _check_database_url(cls, value: str) -> str:
         if not value.startswith(("postgresql://", "sqlite:///")) or value == "sqlite:///":
             raise ValueError
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, value: str, info: ValidationInfo) -> str:
+        if value == INBOX:
+            if not is_loopback_host(urlsplit(str(info.data.get("issuer", ""))).hostname or ""):
+                raise ValueError
+        elif value:
+            parse_smtp_url(value)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_mail_from(cls, value: str) -> str:
+        if value:
+            parse_sender(value)
         return value
 
     @field_validator("breached_passwords_url")
@@ -193,6 +240,7 @@ def _is_plain(url: str) -> bool:
 
 
 PREFIX: Final = "AUTHSERVER_"
-SECRETS: Final = frozenset({"database_url"})  # never shown; each may come from the file that <NAME>_FILE names
+# never shown; each may come from the file that <NAME>_FILE names
+SECRETS: Final = frozenset({"database_url", "smtp_url"})
 HIDDEN: Final = SECRETS | {"sealing_key"}  # its _FILE is a setting of its own, which `sealing` reads
 NAMES: Final = tuple(Settings.model_fields)

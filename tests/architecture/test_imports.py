@@ -33,7 +33,7 @@ MAY_SWALLOW_EVERYTHING = {
 }
 
 # Imported where they are used: each costs a fresh `serve` process memory and start-up time.
-LAZY = ["alembic", "fastapi", "typer", "webauthn", "authlib.integrations"]
+LAZY = ["aiosmtplib", "alembic", "fastapi", "typer", "webauthn", "authlib.integrations"]
 
 
 def test_the_import_contracts_hold():

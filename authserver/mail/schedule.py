@@ -1,0 +1,38 @@
+"""When a mail that was not taken is tried again, and how long a mail server that is not to be had is left alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+RETRIES: Final = (
+    timedelta(seconds=30),  # greylisting wants a second try, and often takes it at once
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=4),
+    timedelta(hours=8),
+    timedelta(hours=16),
+    timedelta(hours=24),
+)
+LONGEST_PAUSE: Final = 60.0  # seconds
+
+
+def retry_after(attempts: int) -> timedelta | None:
+    """Return the wait after the ``attempts``-th try (from 1), or None where that was the last one: after 56 hours.
+
+    >>> [str(retry_after(attempts)) for attempts in (1, 10, 11)]
+    ['0:00:30', '1 day, 0:00:00', 'None']
+    """
+    return RETRIES[attempts - 1] if attempts <= len(RETRIES) else None
+
+
+def pause_after(failures: int) -> float:
+    """Return how many seconds the mail server is left alone after it was not to be had ``failures`` times in a row.
+
+    >>> [pause_after(failures) for failures in (1, 2, 3, 6, 7, 5000)]
+    [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
+    """
+    return min(2.0 ** min(failures - 1, 10), LONGEST_PAUSE)
