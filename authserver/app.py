@@ -44,6 +44,7 @@ from authserver.sealing.refresh_token import RefreshTokenSealer
 from authserver.sealing.subkeys import Subkeys
 from authserver.sealing.tombstones import Tombstones
 from authserver.store import masters, signing_keys, state
+from authserver.store.code_batches import CodeBatches
 from authserver.store.directory import Directory
 from authserver.store.engine import Engine, ServingLock
 from authserver.store.grant_batches import GrantBatches
@@ -154,6 +155,7 @@ class Application:
             await self.services.outbound.close()
             self.services.hasher.close()
             await self.services.grant_batches.close()
+            await self.services.code_batches.close()
             await self.services.engine.close()
         self._held.close()
         self._edge = self._jobs = self.services = None
@@ -198,6 +200,7 @@ class Application:
             settings=settings,
             engine=engine,
             grant_batches=GrantBatches(engine),
+            code_batches=CodeBatches(engine),
             directory=directory,
             live=Live(keyring, lambda algorithms: collect_metadata(features, settings, algorithms)),
             subkeys=subkeys,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from authserver.sealing.refresh_token import RefreshTokenSealer
     from authserver.sealing.subkeys import Subkeys
     from authserver.settings import Settings
+    from authserver.store.code_batches import CodeBatches, DecideRedemption
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
     from authserver.store.grant_batches import Decide, GrantBatches
@@ -84,6 +85,7 @@ class Services:
     settings: Settings
     engine: Engine
     grant_batches: GrantBatches
+    code_batches: CodeBatches
     directory: Directory
     live: Live
     subkeys: Subkeys
@@ -157,6 +159,14 @@ class PreparedOnGrant:
     decide: Decide[Authorization]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedOnCode:
+    """The same where an authorization code is presented."""
+
+    code_hash: bytes
+    decide: DecideRedemption[Authorization]
+
+
 class GrantType(Protocol):
     """A grant type proves; the token endpoint issues."""
 
@@ -164,7 +174,7 @@ class GrantType(Protocol):
     def name(self) -> str:
         """Return the value of ``grant_type`` on the wire."""
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared | PreparedOnGrant:
+    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared | PreparedOnGrant | PreparedOnCode:
         """Parse and check all that needs no row. No transaction is open."""
 
 

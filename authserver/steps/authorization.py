@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from authserver.oauth.authorization_request import Checked
     from authserver.oauth.interaction import NextStep, SignedIn
     from authserver.oauth.response_mode import AuthorizationResponse
-    from authserver.oauth.values import AuthorizationRequest, Client, Transaction
+    from authserver.oauth.values import AuthorizationRequest, Client, Consent, Transaction
     from authserver.store.engine import Tx
     from authserver.web.answers import Answer
 
@@ -74,12 +74,24 @@ async def load_progress(call: Call, transaction_id: str | None, browser_hash: by
 async def judge(
     call: Call, tx: Tx, request: AuthorizationRequest, transaction: Transaction, hint_subject: str | None
 ) -> Progress:
-    """Ask the interaction rules what is next for this request in this browser."""
+    """Load who is in this browser, and ask what is next for this request."""
     signed_in = await find_signed_in(call, tx)
     consent = None
     if signed_in is not None and not request.client.first_party:
         consent = await consents.find(tx, signed_in.user.id, request.client.client_id)
-    now = await tx.now()
+    return weigh(call, request, transaction, hint_subject, signed_in, consent, await tx.now())
+
+
+def weigh(
+    call: Call,
+    request: AuthorizationRequest,
+    transaction: Transaction,
+    hint_subject: str | None,
+    signed_in: SignedIn | None,
+    consent: Consent | None,
+    now: datetime,
+) -> Progress:
+    """Ask the interaction rules what is next; ``now`` is the database's clock, read with all that is passed in."""
     step = next_step(
         request,
         transaction=transaction,

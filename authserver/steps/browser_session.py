@@ -59,8 +59,8 @@ async def find_signed_in(call: Call, tx: Tx) -> SignedIn | None:
 
     A user who was turned off is returned too: what that means is for the rules to say.
     """
-    secret = call.facts.cookie(SESSION)
-    found = await sessions.find_by_cookie(tx, hash_secret(secret)) if secret is not None else None
+    cookie_hash = find_session_hash(call)
+    found = await sessions.find_by_cookie(tx, cookie_hash) if cookie_hash is not None else None
     if found is None:
         return None
     session, user = found
@@ -69,6 +69,12 @@ async def find_signed_in(call: Call, tx: Tx) -> SignedIn | None:
     await sessions.touch(tx, session)
     prefer_account(user.locale)
     return SignedIn(session=session, user=user)
+
+
+def find_session_hash(call: Call) -> bytes | None:
+    """Return what is stored of this browser's session cookie, None where it has none."""
+    secret = call.facts.cookie(SESSION)
+    return hash_secret(secret) if secret is not None else None
 
 
 def find_browser_hash(call: Call) -> bytes | None:

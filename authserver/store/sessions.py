@@ -78,10 +78,15 @@ async def list_all(tx: Tx, *, user_id: UUID | None = None, limit: int = 1000) ->
     return tuple(to_value(Session, row) for row in await tx.execute(statement))
 
 
+def is_stale(session: Session, now: datetime) -> bool:
+    """Tell whether a use is worth noting: at most one a minute is, so that reading a page seldom writes."""
+    return now - session.last_seen_at >= TOUCH_INTERVAL
+
+
 async def touch(tx: Tx, session: Session) -> None:
-    """Note that a session was used; at most once a minute, so that reading a page seldom writes."""
+    """Note that a session was used, where that is worth it."""
     now = await tx.now()
-    if now - session.last_seen_at >= TOUCH_INTERVAL:
+    if is_stale(session, now):
         await tx.execute(update(Sessions).where(col(Sessions.id) == session.id).values(last_seen_at=now))
 
 

@@ -28,6 +28,7 @@ MAY_SWALLOW_EVERYTHING = {
     "authserver/app.py",
     "authserver/jobs/runner.py",
     "authserver/store/batcher.py",
+    "authserver/store/code_batches.py",
     "authserver/store/grant_batches.py",
     "authserver/web/edge.py",
 }

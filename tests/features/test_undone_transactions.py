@@ -5,23 +5,31 @@ import asyncio
 import psycopg
 import pytest
 
-from authserver.store import codes
+from authserver.store import code_rows, codes
+from authserver.store.code_batches import CodeBatches
 
 
 @pytest.mark.fault("B28")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_redemption_that_met_a_deadlock_makes_one_grant(server, postgresql_url, monkeypatch):
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a batch"])
+async def test_a_redemption_that_met_a_deadlock_makes_one_grant(server, postgresql_url, monkeypatch, alone):
     claims = []
     holds_the_code = asyncio.Event()
+    module, name = (codes, "claim") if alone else (code_rows, "hold_codes")
+    original = getattr(module, name)
 
-    async def claim(tx, code_hash, client_id):
+    async def claim(tx, *arguments):
         claims.append(tx)
-        claimed = await original(tx, code_hash, client_id)
+        claimed = await original(tx, *arguments)
         holds_the_code.set()
         return claimed
 
-    original = codes.claim
-    monkeypatch.setattr(codes, "claim", claim)
+    async def find_nothing(*_arguments):
+        return None
+
+    monkeypatch.setattr(module, name, claim)
+    if alone:
+        monkeypatch.setattr(CodeBatches, "redeem", find_nothing)
     code = await server.get_code()
     async with await psycopg.AsyncConnection.connect(postgresql_url) as stranger:
         await stranger.execute("SET deadlock_timeout = '1min'")  # so that it is the server's side which is undone

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import get_user, may_issue
+from authserver.oauth.interaction import Issue, SignedIn
 from authserver.oauth.values import AuthorizationCode
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
+from authserver.steps.authorization import weigh
+from authserver.steps.browser_session import find_session_hash
 from authserver.steps.lifetimes import authorization_code_lifetime
 from authserver.store import clients, codes, sessions, transactions, users
+from authserver.store.code_batches import Issued
+from authserver.web.page_language import prefer_account
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from authserver.feature import Call
-    from authserver.oauth.interaction import Issue
+    from authserver.oauth.values import AuthorizationRequest, Session, Transaction
     from authserver.steps.authorization import Progress
+    from authserver.store.code_rows import Foundation
 
 
 async def issue_code(call: Call, progress: Progress, step: Issue) -> str:
@@ -34,26 +44,63 @@ async def issue_code(call: Call, progress: Progress, step: Issue) -> str:
             raise OAuthError(ErrorCode.ACCESS_DENIED, "the user has logged out", Refusal.SESSION_ENDED)
         may_issue(client, user, session, error=ErrorCode.ACCESS_DENIED)
         now = await tx.now()
-        await codes.add(
-            tx,
-            AuthorizationCode(
-                code_hash=hash_secret(code),
-                client_id=client.client_id,
-                grant_id=uuid7(call.now),
-                user_id=user.id,
-                session_id=session.id,
-                redirect_uri=request.redirect_uri,
-                redirect_uri_given=request.redirect_uri_given,
-                scope=request.scope,
-                resources=request.resources,
-                code_challenge=request.code_challenge,
-                nonce=request.nonce,
-                auth_time=session.auth_time,
-                acr=session.acr,
-                amr=session.amr,
-                created_at=now,
-                expires_at=now + authorization_code_lifetime(call.services.settings, client),
-            ),
-        )
+        await codes.add(tx, _build_code(call, replace(request, client=client), session, hash_secret(code), now))
         await transactions.finish(tx, progress.transaction.id, now)
     return code
+
+
+async def issue_at_once(
+    call: Call, request: AuthorizationRequest, begin: Callable[[datetime], Transaction], hint_subject: str | None
+) -> tuple[Progress, str] | None:
+    """Judge the request of a browser that has a session and, where no step is left, store a code for it.
+
+    Return where the sign-in stands and the code's plain form, which is worth nothing unless the step is to issue it.
+    Requests share the transaction: user, session and client are judged while they are locked, so once is enough.
+    Return None where nobody is signed in here, or somebody is changing one of the rows just now. ``begin`` makes the
+    transaction that this request would be, at a time of the database's clock.
+    """
+    cookie_hash = find_session_hash(call)
+    if cookie_hash is None:
+        return None
+    code = new_secret(Prefix.AUTHORIZATION_CODE)
+    code_hash = hash_secret(code)
+
+    def decide(on: Foundation) -> Issued[Progress]:
+        signed_in = None
+        if on.session is not None and on.user is not None:
+            signed_in = SignedIn(session=on.session, user=on.user)
+        current = replace(request, client=on.client) if on.client not in {None, request.client} else request
+        progress = weigh(call, current, begin(on.now), hint_subject, signed_in, on.consent, on.now)
+        if not isinstance(progress.step, Issue):
+            return Issued(answer=progress)
+        return Issued(answer=progress, code=_build_code(call, request, progress.step.session, code_hash, on.now))
+
+    issued = await call.services.code_batches.issue(cookie_hash, request.client, decide)
+    if issued is None:
+        return None
+    if issued.answer.signed_in is not None:
+        prefer_account(issued.answer.signed_in.user.locale)
+    return issued.answer, code
+
+
+def _build_code(
+    call: Call, request: AuthorizationRequest, session: Session, code_hash: bytes, now: datetime
+) -> AuthorizationCode:
+    return AuthorizationCode(
+        code_hash=code_hash,
+        client_id=request.client.client_id,
+        grant_id=uuid7(call.now),
+        user_id=session.user_id,
+        session_id=session.id,
+        redirect_uri=request.redirect_uri,
+        redirect_uri_given=request.redirect_uri_given,
+        scope=request.scope,
+        resources=request.resources,
+        code_challenge=request.code_challenge,
+        nonce=request.nonce,
+        auth_time=session.auth_time,
+        acr=session.acr,
+        amr=session.amr,
+        created_at=now,
+        expires_at=now + authorization_code_lifetime(call.services.settings, request.client),
+    )

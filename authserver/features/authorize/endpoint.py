@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from authserver.features.authorize.code import issue_code
+from authserver.features.authorize.code import issue_at_once, issue_code
 from authserver.ids import uuid7
 from authserver.oauth.authorization_request import AuthorizationError, Checked
 from authserver.oauth.errors import OAuthError
-from authserver.oauth.interaction import AskConsent, Login, Refuse
+from authserver.oauth.interaction import AskConsent, Issue, Login, Refuse
 from authserver.oauth.values import Transaction
 from authserver.steps.authorization import (
     TRANSACTION_LIFETIME,
@@ -26,6 +26,8 @@ from authserver.store import transactions
 from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.steps.authorization import Progress
@@ -45,20 +47,29 @@ async def authorize(call: Call, form: Params) -> Answer:
     if by_get is not None:
         return by_get
     browser = open_browser(call)
-    async with call.services.engine.begin() as tx:
-        now = await tx.now()
-        transaction = Transaction(
+    parameters = urlencode(list(form))
+
+    def begin(now: datetime) -> Transaction:
+        return Transaction(
             id=uuid7(call.now),
             browser_hash=browser.secret_hash,
             client_id=request.client.client_id,
-            parameters=urlencode(list(form)),
+            parameters=parameters,
             created_at=now,
             expires_at=now + TRANSACTION_LIFETIME,
         )
-        progress = await judge(call, tx, request, transaction, hint_subject)
-        if isinstance(progress.step, Login | AskConsent):
-            await transactions.add(tx, transaction)
-    return (await _answer(call, progress)).with_headers(*browser.headers)
+
+    issued = await issue_at_once(call, request, begin, hint_subject)
+    if issued is not None and not isinstance(issued[0].step, Login | AskConsent):
+        progress, code = issued
+        answer = _finish(call, progress, code)
+    else:
+        async with call.services.engine.begin() as tx:
+            progress = await judge(call, tx, request, begin(await tx.now()), hint_subject)
+            if isinstance(progress.step, Login | AskConsent):
+                await transactions.add(tx, progress.transaction)
+        answer = await _answer(call, progress)
+    return answer.with_headers(*browser.headers)
 
 
 async def resume(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
@@ -76,17 +87,26 @@ async def resume(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the cont
 async def _answer(call: Call, progress: Progress) -> Answer:
     """Send the browser to the step that is next, or back to the client."""
     step, transaction = progress.step, progress.transaction
-    checked = Checked.of(progress.request)
     if isinstance(step, Login):
         return redirect_answer(f"/login/{transaction.id}", log={"client": transaction.client_id})
     if isinstance(step, AskConsent):
         return redirect_answer(f"/consent/{transaction.id}", log={"client": transaction.client_id})
+    code = ""
+    if isinstance(step, Issue):
+        try:
+            code = await issue_code(call, progress, step)
+        except OAuthError as error:  # cut off since the step was judged: under the locks, the client hears it
+            return respond_error(call, Checked.of(progress.request), error)
+    return _finish(call, progress, code)
+
+
+def _finish(call: Call, progress: Progress, code: str) -> Answer:
+    """Send the browser back to the client: with a refusal, or with the code that has been stored."""
+    step, checked = progress.step, Checked.of(progress.request)
     if isinstance(step, Refuse):
         return respond_error(call, checked, step.error)
-    try:
-        code = await issue_code(call, progress, step)
-    except OAuthError as error:  # cut off since the step was judged: under the locks, the client hears it
-        return respond_error(call, checked, error)
+    if not isinstance(step, Issue):
+        raise TypeError("a sign-in that is not over was to be finished")
     response = checked.build_success(code, call.services.settings.issuer)
     return respond(call, progress.request.client, response, user=str(step.user.id))
 

@@ -1,29 +1,31 @@
-"""An authorization code becomes a grant (RFC 6749 §4.1.3)."""
+"""An authorization code becomes a grant (RFC 6749 §4.1.3). When it may is for ``oauth.code_rules`` to say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from authserver.feature import PreparedOnCode
+from authserver.features.token.authorization import build_authorization
 from authserver.oauth.code_rules import check_redemption, get_code
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import whole_seconds
-from authserver.oauth.resource import Target, choose_within_grant, parse_resources
-from authserver.oauth.scope import effective_scope
-from authserver.oauth.values import Authorization, Grant
+from authserver.oauth.resource import choose_within_grant, parse_resources
+from authserver.oauth.values import Grant
 from authserver.sealing.opaque import hash_secret, new_grant_secret
-from authserver.steps.audit_trail import record_of_grant
-from authserver.steps.lifetimes import access_token_lifetime, refresh_token_absolute_lifetime
-from authserver.store import clients, codes, consents, grants, sessions, users
+from authserver.steps.audit_trail import entry_of_grant
+from authserver.steps.lifetimes import refresh_token_absolute_lifetime
+from authserver.store.code_batches import Redeemed
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from authserver.feature import Call
     from authserver.oauth.params import Params
-    from authserver.oauth.values import AuthorizationCode, Client, User
-    from authserver.store.engine import Tx
+    from authserver.oauth.values import Authorization, AuthorizationCode, Client, User
+    from authserver.store.code_rows import Foundation, Presented
 
 
 class AuthorizationCodeGrant:
@@ -31,76 +33,77 @@ class AuthorizationCodeGrant:
 
     name: Final = "authorization_code"
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedCode:  # noqa: ARG002 - the contract
+    async def prepare(self, call: Call, client: Client, form: Params) -> PreparedOnCode:
         """Read the parameters; the code itself is judged under its row's lock."""
-        return PreparedCode(
-            code_hash=hash_secret(form.require("code")), params=form, resources=parse_resources(form.all("resource"))
-        )
+        code_hash = hash_secret(form.require("code"))
+        request = CodeRequest(params=form, resources=parse_resources(form.all("resource")))
+        return PreparedOnCode(code_hash=code_hash, decide=partial(decide, call, client, request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedCode:
-    """The code's hash, and the parameters it will be held against."""
+class CodeRequest:
+    """The parameters that the code will be held against."""
 
-    code_hash: bytes
     params: Params
     resources: tuple[str, ...]
 
-    async def decide(self, call: Call, tx: Tx, client: Client) -> Authorization:
-        """Claim the code, check it, lock what the grant rests on, and make the grant.
 
-        The claim counts this use whatever comes after, so a wrong verifier spends the code; another client's request
-        leaves it untouched (§4.1.3, CVE-2026-28513).
-        """
-        code = await self._claim(call, tx, client)
-        user = await _lock_what_it_rests_on(tx, client, code)
+def decide(call: Call, client: Client, request: CodeRequest, presented: Presented) -> Redeemed[Authorization]:
+    """Check the code and what it rests on, and make the grant.
+
+    The use has been counted whatever comes of it, so a wrong verifier spends the code; another client's request leaves
+    it untouched (§4.1.3, CVE-2026-28513).
+    """
+    try:
+        code = get_code(presented.code)
+        check_redemption(code, client, request.params, presented.on.now)
+    except OAuthError as error:
+        return _refuse(call, client, presented, error)
+    try:
+        user = _check_foundation(presented.on, code)
         target = choose_within_grant(
             granted_scope=code.scope & client.scope,
             granted_resources=code.resources,
             scope=None,
-            asked=self.resources,
+            asked=request.resources,
             known=call.services.directory.resources,
         )
-        secret = new_grant_secret()
-        grant = _build_grant(call, client, code, hash_secret(secret), await tx.now())
-        await grants.add(tx, grant)
-        return _authorize(call, client, user, code, target, grant, secret)
-
-    async def _claim(self, call: Call, tx: Tx, client: Client) -> AuthorizationCode:
-        code = await codes.claim(tx, self.code_hash, client.client_id)
-        try:
-            known = get_code(code)
-            check_redemption(known, client, self.params, await tx.now())
-        except OAuthError as error:
-            if error.refusal is Refusal.CODE_REPLAYED and code is not None:
-                # RFC 6749 §4.1.2: deny, and revoke all tokens issued from this code.
-                await grants.revoke(tx, code.grant_id, "code_replayed")
-                await record_of_grant(call, tx, "grant_revoked", client.client_id, code, "code_replayed")
-            elif code is None and await codes.is_of_another_client(tx, self.code_hash, client.client_id):
-                refusal = Refusal.CODE_OF_ANOTHER_CLIENT  # the answer is the same, so that nobody learns it exists
-                await record_of_grant(call, tx, "code_refused", client.client_id, None, refusal)
-                raise OAuthError(error.error, error.description, refusal) from None
-            raise
-        return known
+    except OAuthError as error:
+        return Redeemed(answer=error)
+    secret = new_grant_secret()
+    grant = _build_grant(call, client, code, hash_secret(secret), presented.on.now)
+    token = _first_refresh_token(call, client, grant, secret)
+    return Redeemed(
+        answer=build_authorization(call, client, user, grant, target, refresh_token=token, nonce=code.nonce),
+        grant=grant,
+    )
 
 
-async def _lock_what_it_rests_on(tx: Tx, client: Client, code: AuthorizationCode) -> User:
-    """Lock user, session, consent and client rows before the grant goes in, and pass the gate.
+def _refuse(call: Call, client: Client, presented: Presented, error: OAuthError) -> Redeemed[Authorization]:
+    """Return the refusal with what else is stored: the end of what a replayed code became, an audit row."""
+    code = presented.code
+    if error.refusal is Refusal.CODE_REPLAYED:
+        # RFC 6749 §4.1.2: deny, and revoke all tokens issued from this code.
+        entry = entry_of_grant(call, "grant_revoked", client.client_id, code, "code_replayed")
+        return Redeemed(answer=error, revoke_reason="code_replayed", audit=(entry,))
+    if presented.is_of_another_client:
+        refusal = Refusal.CODE_OF_ANOTHER_CLIENT  # the answer is the same, so that nobody learns it exists
+        entry = entry_of_grant(call, "code_refused", client.client_id, None, refusal)
+        return Redeemed(answer=OAuthError(error.error, error.description, refusal), audit=(entry,))
+    return Redeemed(answer=error)
 
-    Whoever cuts one of them updates it first and revokes second, so either we see the cut or the cut sees our grant
-    (SECURITY fault B29).
-    """
-    user = get_user(await users.lock_for_share(tx, code.user_id))
-    session = await sessions.lock_for_share(tx, code.session_id)
-    if session is None:
+
+def _check_foundation(on: Foundation, code: AuthorizationCode) -> User:
+    """Refuse where user, session, consent or client have been cut since the code was made; return the user."""
+    user = get_user(on.user)
+    if on.session is None:
         raise OAuthError(ErrorCode.INVALID_GRANT, "the user has logged out", Refusal.SESSION_ENDED)
-    consent = await consents.lock_for_share(tx, code.user_id, code.client_id)
-    if consent is not None and consent.withdrawn_at is not None and consent.withdrawn_at >= code.created_at:
+    withdrawn_at = on.consent.withdrawn_at if on.consent is not None else None
+    if withdrawn_at is not None and withdrawn_at >= code.created_at:
         raise OAuthError(ErrorCode.INVALID_GRANT, "the user took the consent back", Refusal.CONSENT_WITHDRAWN)
-    current = await clients.lock_for_share(tx, client.client_id)
-    if current is None:
+    if on.client is None:
         raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_UNKNOWN)
-    may_issue(current, user, session)
+    may_issue(on.client, user, on.session)
     return user
 
 
@@ -123,32 +126,9 @@ def _build_grant(call: Call, client: Client, code: AuthorizationCode, secret_has
     )
 
 
-def _authorize(
-    call: Call,
-    client: Client,
-    user: User,
-    code: AuthorizationCode,
-    target: Target,
-    grant: Grant,
-    secret: bytes,
-) -> Authorization:
-    services = call.services
-    refresh_token = None
-    if "refresh_token" in client.grant_types:
-        refresh_token = services.refresh_tokens.seal(
-            grant_id=grant.id, secret=secret, generation=0, issued_at=whole_seconds(grant.rotated_at)
-        )
-    return Authorization(
-        subject=user.sub,
-        scope=effective_scope(target.scope, user, target.resources),
-        audience=target.audience(services.settings.issuer),
-        access_token_lifetime=access_token_lifetime(services.settings, client, target.resources),
-        grant_id=grant.id,
-        session_id=grant.session_id,
-        refresh_token=refresh_token,
-        user=user,
-        nonce=code.nonce,
-        auth_time=code.auth_time,
-        acr=code.acr,
-        amr=code.amr,
+def _first_refresh_token(call: Call, client: Client, grant: Grant, secret: bytes) -> str | None:
+    if "refresh_token" not in client.grant_types:
+        return None
+    return call.services.refresh_tokens.seal(
+        grant_id=grant.id, secret=secret, generation=0, issued_at=whole_seconds(grant.rotated_at)
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authserver.feature import PreparedOnGrant
+from authserver.feature import PreparedOnCode, PreparedOnGrant
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import printable
 from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.steps.code_decisions import decide_on_code
 from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue
 
@@ -50,10 +51,12 @@ def choose_grant_type(call: Call, client: Client, form: Params) -> GrantType:
     return grant_type
 
 
-async def decide(call: Call, caller: Caller, prepared: Prepared | PreparedOnGrant) -> Authorization:
+async def decide(call: Call, caller: Caller, prepared: Prepared | PreparedOnGrant | PreparedOnCode) -> Authorization:
     """Run the grant's decision in one short transaction; what a refusal wrote (a revoked family) stays."""
     if isinstance(prepared, PreparedOnGrant):
         return await decide_on_grant(call, caller, prepared.grant_id, prepared.decide)
+    if isinstance(prepared, PreparedOnCode):
+        return await decide_on_code(call, caller, prepared.code_hash, prepared.decide)
 
     async def claim_and_decide(tx: Tx) -> Authorization | OAuthError:
         try:

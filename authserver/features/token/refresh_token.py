@@ -7,22 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from authserver.feature import PreparedOnGrant
+from authserver.features.token.authorization import build_authorization
 from authserver.oauth.errors import OAuthError
 from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import NOT_OURS, PresentedToken, RefreshRefused, decide_refresh
 from authserver.oauth.resource import choose_within_grant, parse_resources
-from authserver.oauth.scope import effective_scope, parse_scope
-from authserver.oauth.values import Authorization
+from authserver.oauth.scope import parse_scope
 from authserver.sealing.opaque import hash_secret
 from authserver.steps.audit_trail import entry_of_grant
-from authserver.steps.lifetimes import access_token_lifetime, refresh_terms
+from authserver.steps.lifetimes import refresh_terms
 from authserver.store.grant_batches import Verdict
 
 if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.oauth.refresh_rules import RefreshAllowed
-    from authserver.oauth.values import Client, Grant, User
+    from authserver.oauth.values import Authorization, Client, Grant, User
     from authserver.sealing.refresh_token import RefreshToken
     from authserver.store.audit import AuditEntry
     from authserver.store.grants import GrantAndUser
@@ -84,7 +84,6 @@ def _authorize(
     call: Call, client: Client, user: User | None, request: RefreshRequest, decision: RefreshAllowed
 ) -> Authorization:
     """Check the gate, scope and resources, and build the answer's content; the row is still untouched."""
-    services = call.services
     grant = decision.grant
     user = get_user(user)
     may_issue(client, user, None)
@@ -93,21 +92,10 @@ def _authorize(
         granted_resources=grant.resources,
         scope=request.scope,
         asked=request.resources,
-        known=services.directory.resources,
+        known=call.services.directory.resources,
     )
-    return Authorization(
-        subject=user.sub,
-        scope=effective_scope(target.scope, user, target.resources),
-        audience=target.audience(services.settings.issuer),
-        access_token_lifetime=access_token_lifetime(services.settings, client, target.resources),
-        grant_id=grant.id,
-        session_id=grant.session_id,
-        refresh_token=_successor(call, request, decision),
-        user=user,
-        auth_time=grant.auth_time,
-        acr=grant.acr,
-        amr=grant.amr,
-    )
+    token = _successor(call, request, decision)
+    return build_authorization(call, client, user, grant, target, refresh_token=token)
 
 
 def _successor(call: Call, request: RefreshRequest, decision: RefreshAllowed) -> str:

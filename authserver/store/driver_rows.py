@@ -1,0 +1,131 @@
+"""Rows as the drivers have them, past SQLAlchemy: read and written as Core would have (DESIGN §4, §6)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+from sqlalchemy.dialects import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Column, Dialect
+    from sqlmodel import SQLModel
+
+    from authserver.store.engine import DriverRow, Tx
+
+V = TypeVar("V")
+Processor: TypeAlias = "Callable[[Any], Any] | None"
+
+_DRIVERS: Final = {"sqlite": "sqlite.aiosqlite", "postgresql": "postgresql.psycopg_async"}
+
+
+class ValueRows(Generic[V]):
+    """How values of one kind stand in the rows of their table; every field of the value is a column."""
+
+    def __init__(self, kind: type[V], table: type[SQLModel]) -> None:
+        """Keep both; columns are looked at when they are needed first."""
+        self._kind = kind
+        self._table = table.__table__  # type: ignore[attr-defined]  # SQLModel's metaclass sets it
+        self._names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # values are dataclasses
+        self.width = len(self._names)
+
+    @cached_property
+    def columns(self) -> str:
+        """The columns of a SELECT, each with its table's name, for :meth:`read`."""
+        return ", ".join(f"{self._table.name}.{name}" for name in self._names)
+
+    def read(self, row: DriverRow, dialect: str, at: int = 0) -> V:
+        """Return the value whose columns begin at this place of a row."""
+        found = row[at : at + self.width]
+        return self._kind(
+            **{
+                name: value if processor is None else processor(value)
+                for name, processor, value in zip(self._names, self._results(dialect), found, strict=True)
+            }
+        )
+
+    async def insert(self, tx: Tx, values: Sequence[V]) -> None:
+        """Store new rows in one statement; at least one, and as many as a batch has."""
+        rows = [self._spell(value, tx.dialect) for value in values]
+        if tx.dialect == "sqlite":
+            await tx.fetch(self._insert_values(len(rows)), [value for row in rows for value in row])
+        else:
+            document = json.dumps([dict(zip(self._names, row, strict=True)) for row in rows], default=_spell_for_json)
+            await tx.fetch(self._insert_document, [document])
+
+    def _spell(self, value: V, dialect: str) -> list[Any]:
+        return [
+            found if processor is None or found is None else processor(found)
+            for found, processor in [
+                (getattr(value, name), processor)
+                for name, processor in zip(self._names, self._binds(dialect), strict=True)
+            ]
+        ]
+
+    @cached_property
+    def _insert_document(self) -> str:
+        """PostgreSQL's statement: one text for any number of rows, so that a connection prepares it once."""
+        spoken = _dialect("postgresql")
+        typed = ", ".join(f"{name} {self._column(name).type.compile(spoken)}" for name in self._names)
+        names = ", ".join(self._names)
+        return (
+            f"INSERT INTO {self._table.name} ({names}) "  # noqa: S608 - names of our own tables
+            f"SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS added ({typed})"
+        )
+
+    def _insert_values(self, count: int) -> str:
+        """SQLite's: its JSON has no bytes."""
+        row = f"({', '.join('?' * self.width)})"
+        return (
+            f"INSERT INTO {self._table.name} ({', '.join(self._names)}) "  # noqa: S608 - names of our own tables
+            f"VALUES {', '.join([row] * count)}"
+        )
+
+    def _column(self, name: str) -> Column[Any]:
+        column: Column[Any] = self._table.c[name]
+        return column
+
+    def _results(self, dialect: str) -> tuple[Processor, ...]:
+        return self._processors(dialect)[0]
+
+    def _binds(self, dialect: str) -> tuple[Processor, ...]:
+        return self._processors(dialect)[1]
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[tuple[Processor, ...], tuple[Processor, ...]]]:
+        return {}
+
+    def _processors(self, dialect: str) -> tuple[tuple[Processor, ...], tuple[Processor, ...]]:
+        """Return what Core makes of each column's value in this dialect, on the way out and on the way in."""
+        known = self._known.get(dialect)
+        if known is None:
+            spoken = _dialect(dialect)
+            types = [self._column(name).type.dialect_impl(spoken) for name in self._names]
+            known = self._known[dialect] = (
+                tuple(kind.result_processor(spoken, None) for kind in types),
+                tuple(kind.bind_processor(spoken) for kind in types),
+            )
+        return known
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    spoken: Dialect = registry.load(_DRIVERS[name])()
+    return spoken
+
+
+def _spell_for_json(value: object) -> str:
+    """Spell what JSON has not, as PostgreSQL reads it back into the column's type."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"a {type(value).__name__} in a column")
