@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
 
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.params import decode_form
 from authserver.oauth.values import AuthMethod
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # 
 CHALLENGE: Final = ("www-authenticate", 'Basic realm="clients"')
 
 _FAILED: Final = "client authentication failed: unknown client, wrong credentials, or not the method it registered"
-_FORM_ENCODED: Final = re.compile(r"(?:[^%\x00-\x1f\x7f-\uffff]|%[0-9A-Fa-f]{2})*")
+_FORM_ENCODED: Final = re.compile(r"[^%\x00-\x1f\x7f-\uffff]*(?:%[0-9A-Fa-f]{2}[^%\x00-\x1f\x7f-\uffff]*)*")
 _NO_HASH: Final = bytes(sha256().digest_size)  # no secret has it: stands in where there is nothing to compare with
 
 
@@ -160,7 +160,7 @@ def _parse_basic(authorization: str) -> Credentials:
 
 
 def _decode(form_encoded: str) -> str:
-    text = unquote_to_bytes(form_encoded.replace("+", " ")).decode("utf-8")
+    text = decode_form(form_encoded)
     if "\x00" in text:
         raise ValueError
     return text

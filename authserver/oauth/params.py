@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 
@@ -41,15 +41,16 @@ class Params:
         try:
             raw = encoded.encode("ascii") if isinstance(encoded, str) else encoded
             text = raw.decode("ascii")
-            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+            fields = [field.partition("=") for field in text.split("&", MAX_FIELDS)]
+            pairs = [(decode_form(name), decode_form(value)) for name, _, value in fields]
         except UnicodeError as error:
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST, "parameters must be form-encoded UTF-8", Refusal.PARAMETERS_MALFORMED
             ) from error
-        except ValueError as error:
+        if len(pairs) > MAX_FIELDS:
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST, f"more than {MAX_FIELDS} parameters", Refusal.PARAMETERS_TOO_MANY
-            ) from error
+            )
         if "\x00" in text or "%00" in text:
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST, "parameters must not hold NUL characters", Refusal.PARAMETERS_MALFORMED
@@ -80,8 +81,8 @@ class Params:
 
     def check_none_repeated(self) -> None:
         """Refuse any parameter sent twice, known or not, but those that may be (RFC 6749 §3.1, §3.2)."""
-        for name in self._values:
-            if name not in REPEATABLE:
+        for name, values in self._values.items():
+            if len(values) > 1 and name not in REPEATABLE:
                 self.get(name)
 
     def __contains__(self, name: object) -> bool:
@@ -97,6 +98,16 @@ class Params:
     def __repr__(self) -> str:
         """Name the parameters only: values may be secrets."""
         return f"Params({', '.join(self._values)})"
+
+
+def decode_form(text: str) -> str:
+    """Return a form-encoded name or value decoded (RFC 6749 appendix B); UnicodeError where it is no UTF-8.
+
+    A percent sign without two digits after it stands for itself, as everywhere on the web.
+    """
+    if "%" in text or "+" in text:
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+    return text
 
 
 def printable(text: str, limit: int = 40) -> str:

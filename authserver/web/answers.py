@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NO_STORE: Final = (("cache-control", "no-store"), ("pragma", "no-cache"))
 _JSON: Final = ("content-type", "application/json")
 _NO_SNIFF: Final = ("x-content-type-options", "nosniff")
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # json.dumps makes one each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def json_answer(
     log: Mapping[str, str] | None = None,
 ) -> Answer:
     """Return a JSON document that nobody may cache, unless ``headers`` say otherwise."""
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    body = _encode(document).encode()
     return Answer(status=status, headers=(_JSON, _NO_SNIFF, *headers), body=body, log=log or {})
 
 

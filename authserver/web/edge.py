@@ -35,6 +35,7 @@ BODY_LIMIT: Final = 64 * 1024
 URL_LIMIT: Final = 8 * 1024
 _LENGTH_DIGITS: Final = 19  # of a Content-Length; int() itself gives up on thousands
 _FORM: Final = b"application/x-www-form-urlencoded"
+_BODILESS: Final = frozenset({204, 304})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 log = structlog.get_logger("authserver.request")
@@ -103,10 +104,10 @@ class Edge:
             answer = await self._answer(route, facts, scope, receive)
         except ClientGoneError:
             return
-        answer = answer.with_headers(
-            ("request-id", facts.request_id), *self._cors.headers(route.cors, facts.header(b"origin"))
-        )
-        await _send(answer, facts.method, send)
+        headers = [*answer.headers, ("request-id", facts.request_id)]
+        if route.cors != "none":
+            headers += self._cors.headers(route.cors, facts.header(b"origin"))
+        await _send(answer, headers, facts.method, send)
 
     def _find(self, scope: Scope) -> Route | None:
         if scope["type"] != "http":
@@ -124,14 +125,14 @@ class Edge:
         headers = tuple(scope["headers"])
         path: str = scope["path"]
         peer = scope["client"][0] if scope["client"] else ""
-        offered = next((value for name, value in headers if name == b"request-id"), b"").decode("latin-1")
+        offered = _first(headers, b"request-id").decode("latin-1")
         return Facts(
             method=scope["method"],
             path=path,
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             address=client_address(peer, headers, self._trusted_proxies) if self._trusted_proxies else peer,
-            request_id=offered if _REQUEST_ID.fullmatch(offered) else self._new_request_id(),
+            request_id=offered if offered and _REQUEST_ID.fullmatch(offered) else self._new_request_id(),
             path_parameter=path.rpartition("/")[2] if route.path.endswith("*") else "",
         )
 
@@ -169,6 +170,14 @@ class Edge:
         if route.errors == "page":
             return self._error_page(facts, error)
         return error_answer(error, facts.request_id)
+
+
+def _first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    """Return the first value of a header; nothing where it is absent."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
 
 
 async def _find_nothing(facts: Facts, form: Params) -> Answer:  # noqa: ARG001 - a handler
@@ -246,8 +255,7 @@ async def _read_json(facts: Facts, receive: Receive) -> Facts:
 
 
 def _media_type(facts: Facts) -> bytes:
-    value = next((value for name, value in facts.headers if name == b"content-type"), b"")
-    return value.partition(b";")[0].strip().lower()
+    return _first(facts.headers, b"content-type").partition(b";")[0].strip().lower()
 
 
 def _wrong_type(expected: str) -> OAuthError:
@@ -256,7 +264,7 @@ def _wrong_type(expected: str) -> OAuthError:
 
 async def _read_body(facts: Facts, receive: Receive) -> bytes:
     """Return the whole body; 413 as soon as it is declared or found to be longer than ``BODY_LIMIT``."""
-    declared = next((value for name, value in facts.headers if name == b"content-length"), b"0")
+    declared = _first(facts.headers, b"content-length") or b"0"
     if not declared.isdigit() or len(declared) > _LENGTH_DIGITS or int(declared) > BODY_LIMIT:
         raise _too_large()
     chunks: list[bytes] = []
@@ -284,9 +292,9 @@ def _too_large() -> OAuthError:
     )
 
 
-async def _send(answer: Answer, method: str, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.status not in {204, 304}:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+async def _send(answer: Answer, headers: Iterable[tuple[str, str]], method: str, send: Send) -> None:
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if answer.status not in _BODILESS:
+        encoded.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})

@@ -1,7 +1,7 @@
 """Request parameters: RFC 6749 §3.1, §3.2 and appendix B; SECURITY rows 8 and 19."""
 
 import string
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -108,3 +108,19 @@ def test_any_body_is_read_or_refused_and_nothing_else(encoded):
         assert all(value and "\x00" not in value for _, value in Params.parse(encoded))
     else:
         assert error.refusal in {Refusal.PARAMETERS_MALFORMED, Refusal.PARAMETERS_TOO_MANY}
+
+
+@given(st.text(st.sampled_from("ab09f%&=+;~"), max_size=60))
+def test_a_form_is_read_as_the_standard_library_reads_it(encoded):
+    """With its own pieces: ``parse_qsl`` itself costs 10 us more a request."""
+    try:
+        expected = parse_qsl(encoded, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        expected = None
+    if expected is None or "%00" in encoded:
+        assert refused(Params.parse, encoded).refusal is Refusal.PARAMETERS_MALFORMED
+    else:
+        by_name = {}
+        for name, value in expected:
+            by_name.setdefault(name, []).extend([(name, value)] if value else [])
+        assert list(Params.parse(encoded)) == [pair for pairs in by_name.values() for pair in pairs]
