@@ -42,17 +42,22 @@ def from_asgi(scope: MutableMapping[str, Any]) -> ProtectedRequest:
 
 def from_wsgi(environ: Mapping[str, Any]) -> ProtectedRequest:
     """Read a WSGI environment. `SSL_CLIENT_CERT` is the server's word: no header of a client is spelled like that."""
-    headers = [
-        (key[5:].lower().replace("_", "-").encode(), value.encode("latin-1"))
-        for key, value in environ.items()
-        if key.startswith("HTTP_")
-    ]
-    headers.append((b"content-type", environ.get("CONTENT_TYPE", "").encode("latin-1")))
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return ProtectedRequest(
         method=environ["REQUEST_METHOD"],
         path=path.encode("latin-1").decode("utf-8", "replace"),
         query=environ.get("QUERY_STRING", "").encode("latin-1"),
-        headers=tuple(headers),
+        headers=wsgi_headers(environ),
         certificate=environ.get("SSL_CLIENT_CERT") or None,
     )
+
+
+def wsgi_headers(environ: Mapping[str, Any]) -> Headers:
+    """Return the headers in a WSGI environment, or in Django's `request.META`, as ASGI has them."""
+    headers = [
+        (key[5:].lower().replace("_", "-").encode("latin-1"), value.encode("latin-1", "replace"))
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    ]
+    headers.append((b"content-type", environ.get("CONTENT_TYPE", "").encode("latin-1", "replace")))
+    return tuple(headers)

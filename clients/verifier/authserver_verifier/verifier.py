@@ -223,6 +223,15 @@ class Verifier:
         """The same in an asyncio event loop, which goes on with other work meanwhile."""
         return await _wait_async(self._authorization(request, requirement))
 
+    def check(self, access_token: AccessToken, requirement: Requirement) -> None:
+        """Refuse the bearer of a token that was verified before but does not meet this requirement."""
+        try:
+            requirement.check(access_token, self._clock(), self._leeway)
+        except TokenRefusedError as refused:
+            refused.is_dpop = access_token.bound_key is not None
+            logger.info("request refused: %s", refused.refusal)
+            raise
+
     # --- tokens -------------------------------------------------------------------------------------------------------
 
     def verify(self, token: str) -> AccessToken:

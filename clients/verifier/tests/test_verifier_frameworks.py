@@ -1,12 +1,23 @@
-"""The same answers through Starlette, FastAPI and plain ASGI (RFC 6750 §3)."""
+"""The same answers through every framework (RFC 6750 §3)."""
 
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
+import django
+import httpx2
 import pytest
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.exceptions import ImproperlyConfigured
+from django.core.wsgi import get_wsgi_application
+from django.http import JsonResponse
+from django.test import override_settings
+from django.urls import path
 from fastapi import Depends, FastAPI, Form
+from flask import Flask, g, jsonify
+from flask import request as flask_request
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -14,7 +25,19 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from authserver_verifier import AccessToken
+from authserver_verifier import AccessToken, Verifier
+from authserver_verifier.testing import ProofKey
+
+if not settings.configured:
+    settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="tests", USE_TZ=True)
+    django.setup()
+
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response as RestResponse
+from rest_framework.views import APIView
+
+from authserver_verifier.django import RequireAccessToken, get_verifier, metadata_urls, protected, public
+from authserver_verifier.drf import BearerAuthentication, HasScopes, TokenUser, exception_handler, requires
 
 AUDIENCE = "https://notes.example.com"
 READ, WRITE = "notes.read", "notes.write"
@@ -95,10 +118,132 @@ class MethodSplit:
         await (self.post if scope.get("method") == "POST" else self.get)(scope, receive, send)
 
 
-@pytest.fixture(params=[starlette_app, fastapi_app, asgi_app])
-def client(request, verify):
-    with TestClient(request.param(verify), follow_redirects=True) as client:
+def flask_app(verify):
+    app = Flask("notes")
+
+    @app.get("/whoami")
+    @verify.flask()
+    async def whoami():
+        return {"subject": g.access_token.subject}
+
+    @app.get("/notes")
+    @verify.flask(READ)
+    def notes():
+        return jsonify(subject=g.access_token.subject)
+
+    @app.post("/notes")
+    @verify.flask(READ, WRITE)
+    def add():
+        return {"text": flask_request.form["text"]}
+
+    if verify.metadata:
+        app.register_blueprint(verify.flask_metadata())
+    return app
+
+
+class Urls:
+    """What Django takes for a URL configuration: anything with patterns."""
+
+    def __init__(self, *patterns):
+        self.urlpatterns = list(patterns)
+
+
+@protected()
+def django_whoami(request):
+    return JsonResponse({"subject": request.access_token.subject})
+
+
+@protected(READ)
+async def django_notes(request):
+    if request.method == "POST":
+        return await django_add(request)
+    return JsonResponse({"subject": request.access_token.subject})
+
+
+@protected(READ, WRITE)
+async def django_add(request):
+    return JsonResponse({"text": request.POST["text"]})
+
+
+def django_urls():
+    return Urls(path("whoami", django_whoami), path("notes", django_notes))
+
+
+class RestWhoami(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (IsAuthenticated,)
+
+    def get(self, request):
+        return RestResponse({"subject": request.user.pk})
+
+
+class RestNotes(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (HasScopes,)
+    required_scopes: ClassVar = {"GET": [READ], "POST": [READ, WRITE]}
+
+    def get(self, request):
+        return RestResponse({"subject": request.user.username})
+
+    def post(self, request):
+        return RestResponse({"text": request.data["text"]})
+
+
+def rest_urls():
+    return Urls(path("whoami", RestWhoami.as_view()), path("notes", RestNotes.as_view()))
+
+
+FRAMEWORKS = {
+    "starlette": starlette_app,
+    "fastapi": fastapi_app,
+    "asgi": asgi_app,
+    "flask": flask_app,
+    "django-wsgi": django_urls,
+    "django-asgi": django_urls,
+    "drf-wsgi": rest_urls,
+    "drf-asgi": rest_urls,
+}
+
+
+def connect(framework, verify):
+    """Return a client of the application, and of the server interface that its framework is written for."""
+    if framework.startswith(("django", "drf")):
+        application = (get_asgi_application if framework.endswith("asgi") else get_wsgi_application)()
+        if framework.endswith("asgi"):
+            return TestClient(application)
+    else:
+        application = FRAMEWORKS[framework](verify)
+        if framework != "flask":
+            return TestClient(application)
+    return httpx2.Client(transport=httpx2.WSGITransport(app=application), base_url="http://testserver")
+
+
+@pytest.fixture
+def django_settings(verify, issuer, clocks):
+    """Settings that make Django's verifier the same as `verify`."""
+    arguments = {"issuer": issuer.url, "audience": AUDIENCE, "clock": clocks.wall, "monotonic": clocks.monotonic}
+    handler = "authserver_verifier.drf.exception_handler"
+    rest = {"EXCEPTION_HANDLER": handler, "UNAUTHENTICATED_USER": None, "DEFAULT_RENDERER_CLASSES": RENDERERS}
+    with override_settings(AUTHSERVER_VERIFIER=arguments, REST_FRAMEWORK=rest):
+        yield arguments
+
+
+RENDERERS = ("rest_framework.renderers.JSONRenderer",)
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request):
+    return request.param
+
+
+@pytest.fixture
+def client(framework, verify, django_settings):
+    urls = FRAMEWORKS[framework]() if framework.startswith(("django", "drf")) else Urls()
+    with override_settings(ROOT_URLCONF=urls):
+        client = connect(framework, verify)
+        client.follow_redirects = True
         yield client
+        client.close()
 
 
 @pytest.fixture
@@ -111,14 +256,15 @@ def test_a_request_with_the_right_token_is_answered(client, bearer):
     assert client.get("/notes", headers=bearer(READ)).json() == {"subject": "alice"}
 
 
-def test_without_a_token_the_answer_is_a_challenge_without_error(client):
+def test_without_a_token_the_answer_is_a_challenge_without_error(client, framework):
     answer = client.get("/whoami")
     assert answer.status_code == 401
     algorithms = "ES256 EdDSA PS256 RS256"
     assert answer.headers["www-authenticate"] == (
         f'Bearer realm="{AUDIENCE}", DPoP realm="{AUDIENCE}", algs="{algorithms}"'
     )
-    assert answer.headers["cache-control"] == "no-store"
+    if not framework.startswith("drf"):
+        assert answer.headers["cache-control"] == "no-store"
 
 
 def test_a_token_that_is_over_is_answered_401_invalid_token(client, bearer):
@@ -138,12 +284,12 @@ def test_too_little_scope_is_answered_403_with_the_scope_needed(client, bearer):
 
 
 @pytest.mark.parametrize("where", ["query", "form", "header"])
-def test_two_tokens_in_one_request_are_answered_400(where, client, bearer):
+def test_two_tokens_in_one_request_are_answered_400(where, client, bearer, framework):
     headers = list(bearer(f"{READ} {WRITE}").items())
     query = {"access_token": "a.b.c"} if where == "query" else {}
     form = {"text": "hello", "access_token": "a.b.c"} if where == "form" else {"text": "hello"}
     if where == "header":
-        headers *= 2
+        headers = headers * 2 if isinstance(client, TestClient) else [(n, f"{v}, {v}") for n, v in headers]
     answer = client.post("/notes", params=query, data=form, headers=headers)
     assert answer.status_code == 400
     assert 'error="invalid_request"' in answer.headers["www-authenticate"]
@@ -217,3 +363,113 @@ def test_the_openapi_document_of_a_fastapi_app_says_that_a_token_is_needed(verif
     operation = fastapi_app(verify).openapi()["paths"]["/notes"]["get"]
     assert operation["security"] == [{"accessToken": []}]
     assert "parameters" not in operation
+
+
+# --- what only some frameworks have -----------------------------------------------------------------------------------
+
+
+def test_a_bound_token_is_taken_through_every_framework_with_its_proof(client, issuer, clocks):
+    key = ProofKey(clock=clocks.wall)
+    token = issuer.token(AUDIENCE, cnf={"jkt": key.thumbprint})
+    path_asked = client.get("/whoami", headers={"authorization": f"Bearer {token}"}).url.path
+    headers = key.headers("GET", f"{AUDIENCE}{path_asked}", token)
+    assert client.get(path_asked, headers=headers).json() == {"subject": "alice"}
+    assert client.get(path_asked, headers=headers).status_code == 401, "a proof is good once"
+
+
+class Stepped(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (requires(READ, acr_values=["urn:mfa"], max_age=300),)
+
+    def get(self, request):
+        assert isinstance(request.auth, AccessToken)
+        return RestResponse({"user": str(request.user), "pk": request.user.pk, "id": request.user.id})
+
+
+class Open(APIView):
+    authentication_classes = (BearerAuthentication,)
+    permission_classes = (AllowAny,)
+
+    def get(self, request):
+        return RestResponse({"anonymous": not isinstance(request.user, TokenUser)})
+
+
+def test_a_permission_class_asks_for_a_stronger_sign_in(django_settings, bearer, clocks):
+    now = int(clocks.wall())
+    with override_settings(ROOT_URLCONF=Urls(path("", Stepped.as_view()))):
+        client = connect("drf-wsgi", None)
+        assert client.get("/").status_code == 401
+        refused = client.get("/", headers=bearer(READ, acr="urn:mfa", auth_time=now - 1000))
+        taken = client.get("/", headers=bearer(READ, acr="urn:mfa", auth_time=now))
+    assert (refused.status_code, refused.json()["error"]) == (401, "insufficient_user_authentication")
+    assert refused.headers["www-authenticate"].endswith('acr_values="urn:mfa", max_age="300"')
+    assert refused.headers["cache-control"] == "no-store"
+    assert taken.json() == {"user": "alice", "pk": "alice", "id": "alice"}
+
+
+def test_a_view_for_everybody_still_refuses_a_token_that_is_wrong(django_settings, bearer):
+    with override_settings(ROOT_URLCONF=Urls(path("", Open.as_view()))):
+        client = connect("drf-wsgi", None)
+        answers = [client.get("/", headers=headers) for headers in ({}, bearer(), bearer(aud="other"))]
+    assert [answer.status_code for answer in answers] == [200, 200, 401]
+    assert [answer.json()["anonymous"] for answer in answers[:2]] == [True, False]
+
+
+def test_the_frameworks_own_exception_handler_sends_the_challenge_too(django_settings, bearer, issuer):
+    rest = settings.REST_FRAMEWORK | {"EXCEPTION_HANDLER": "rest_framework.views.exception_handler"}
+    with override_settings(ROOT_URLCONF=Urls(path("", Stepped.as_view())), REST_FRAMEWORK=rest):
+        client = connect("drf-wsgi", None)
+        refused = client.get("/", headers=bearer())
+        issuer.stop()
+        get_verifier.cache_clear()
+        unavailable = client.get("/", headers=bearer())
+        issuer.start()
+    assert refused.status_code == 403
+    assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
+    assert (unavailable.status_code, unavailable.headers["retry-after"]) == (503, "5")
+
+
+def test_errors_that_are_not_ours_pass_through_the_exception_handler():
+    assert exception_handler(ValueError("a bug"), {}) is None
+
+
+@pytest.mark.parametrize("interface", ["django-wsgi", "django-asgi"])
+def test_djangos_middleware_guards_every_view_that_is_not_public(interface, django_settings, bearer):
+    @public
+    def about(_):
+        return JsonResponse({"about": "notes"})
+
+    def whoami(request):
+        return JsonResponse({"subject": request.access_token.subject})
+
+    arguments = django_settings | {"metadata": {"resource_name": "Notes"}}
+    middleware = ["authserver_verifier.django.RequireAccessToken"]
+    with override_settings(AUTHSERVER_VERIFIER=arguments, MIDDLEWARE=middleware):
+        urls = Urls(path("", about), path("whoami", whoami), *metadata_urls())
+        with override_settings(ROOT_URLCONF=urls):
+            client = connect(interface, None)
+            assert client.get("/").json() == {"about": "notes"}
+            assert client.get("/whoami").status_code == 401
+            assert client.get("/whoami", headers=bearer()).json() == {"subject": "alice"}
+            metadata = client.get("/.well-known/oauth-protected-resource")
+    assert metadata.json()["resource_name"] == "Notes"
+    assert RequireAccessToken.async_capable
+
+
+def test_django_says_what_is_wrong_with_its_setting():
+    for value in (None, {}, {"issuer": "https://a.example"}, {"issuer": "nonsense", "audience": "x"}):
+        with override_settings(AUTHSERVER_VERIFIER=value), pytest.raises(ImproperlyConfigured, match="AUTHSERVER"):
+            get_verifier()
+    with (
+        override_settings(AUTHSERVER_VERIFIER={"issuer": "https://a.example", "audience": "x", "spelled": "wrong"}),
+        pytest.raises(ImproperlyConfigured, match="spelled"),
+    ):
+        get_verifier()
+
+
+def test_a_flask_application_answers_its_metadata(issuer):
+    verify = Verifier(issuer.url, AUDIENCE, metadata={})
+    with connect("flask", verify) as client:
+        answer = client.get("/.well-known/oauth-protected-resource")
+    assert answer.json()["authorization_servers"] == [issuer.url]
+    assert answer.headers["access-control-allow-origin"] == "*"
