@@ -87,6 +87,11 @@ async def reserve_registration(tx: Tx, address: str, address_limit_scale: float)
     await _reserve(tx, (key,), address_limit_scale, Refusal.REGISTRATION_QUOTA)
 
 
+async def reserve_address(tx: Tx, address: str, address_limit_scale: float) -> None:
+    """Count one try of a network that is at no account yet (a sign-up, a forgotten password), or raise 429."""
+    await _reserve(tx, (_key("address", network_of(address)),), address_limit_scale, Refusal.THROTTLED)
+
+
 async def reserve_mail(tx: Tx, recipient: str, address: str, address_limit_scale: float) -> bool:
     """Count one mail that somebody at ``address`` has sent to ``recipient``; False where it must not be sent.
 

@@ -76,6 +76,12 @@ class CodeRequest:
     app: str | None = None
 
 
+async def reserve_visit(call: Call) -> None:
+    """Count that this network asks for something it is at no account for yet, or raise ``THROTTLED``."""
+    async with call.services.engine.begin() as tx:
+        await limiter.reserve_address(tx, call.facts.address, call.services.settings.address_limit_scale)
+
+
 async def send_code(call: Call, tx: Tx, request: CodeRequest) -> MailedCode:
     """Store a new code and its mail, and return the row; the digits are known to the mail only.
 
