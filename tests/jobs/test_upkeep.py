@@ -8,7 +8,15 @@ import pytest
 @pytest.mark.fault("B25")
 async def test_every_process_follows_the_version_row_and_one_does_everything_else(server):
     leased = {job.name: job.leased for job in server.app._jobs._jobs}
-    assert leased == {"confirm": False, "purge": True, "keys": True, "epoch": True}
+    assert leased == {
+        "confirm": False,
+        "purge": True,
+        "keys": True,
+        "epoch": True,
+        "status": False,
+        "status_rows": True,
+        "outbox-0": False,
+    }
 
 
 @pytest.mark.fault("B25")
