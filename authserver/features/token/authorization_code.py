@@ -7,21 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from authserver.feature import PreparedOnCode
-from authserver.features.token.authorization import build_authorization
 from authserver.oauth.code_rules import check_redemption, get_code
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import get_user, may_issue
-from authserver.oauth.refresh_rules import whole_seconds
 from authserver.oauth.resource import choose_within_grant, parse_resources
-from authserver.oauth.values import Grant
-from authserver.sealing.opaque import hash_secret, new_grant_secret
+from authserver.sealing.opaque import hash_secret
 from authserver.steps.audit_trail import entry_of_grant
-from authserver.steps.lifetimes import refresh_token_absolute_lifetime
+from authserver.steps.granting import Basis, begin_grant, build_authorization
 from authserver.store.code_batches import Redeemed
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, AuthorizationCode, Client, User
@@ -36,6 +31,7 @@ class AuthorizationCodeGrant:
     async def prepare(self, call: Call, client: Client, form: Params) -> PreparedOnCode:
         """Read the parameters; the code itself is judged under its row's lock."""
         code_hash = hash_secret(form.require("code"))
+        await call.services.status_indexes.stock()
         request = CodeRequest(params=form, resources=parse_resources(form.all("resource")))
         return PreparedOnCode(code_hash=code_hash, decide=partial(decide, call, client, request))
 
@@ -70,13 +66,11 @@ def decide(call: Call, client: Client, request: CodeRequest, presented: Presente
         )
     except OAuthError as error:
         return Redeemed(answer=error)
-    secret = new_grant_secret()
-    grant = _build_grant(call, client, code, hash_secret(secret), presented.on.now)
-    token = _first_refresh_token(call, client, grant, secret)
-    return Redeemed(
-        answer=build_authorization(call, client, user, grant, target, refresh_token=token, nonce=code.nonce),
-        grant=grant,
+    new = begin_grant(call, client, _basis(code), presented.on.now)
+    authorization = build_authorization(
+        call, client, user, new.grant, target, refresh_token=new.refresh_token, nonce=code.nonce
     )
+    return Redeemed(answer=authorization, grant=new.grant)
 
 
 def _refuse(call: Call, client: Client, presented: Presented, error: OAuthError) -> Redeemed[Authorization]:
@@ -107,10 +101,9 @@ def _check_foundation(on: Foundation, code: AuthorizationCode) -> User:
     return user
 
 
-def _build_grant(call: Call, client: Client, code: AuthorizationCode, secret_hash: bytes, now: datetime) -> Grant:
-    return Grant(
-        id=code.grant_id,
-        client_id=client.client_id,
+def _basis(code: AuthorizationCode) -> Basis:
+    return Basis(
+        grant_id=code.grant_id,
         user_id=code.user_id,
         session_id=code.session_id,
         scope=code.scope,
@@ -118,17 +111,4 @@ def _build_grant(call: Call, client: Client, code: AuthorizationCode, secret_has
         acr=code.acr,
         amr=code.amr,
         auth_time=code.auth_time,
-        secret_hash=secret_hash,
-        generation=0,
-        rotated_at=now,
-        expires_at=now + refresh_token_absolute_lifetime(call.services.settings, client),
-        created_at=now,
-    )
-
-
-def _first_refresh_token(call: Call, client: Client, grant: Grant, secret: bytes) -> str | None:
-    if "refresh_token" not in client.grant_types:
-        return None
-    return call.services.refresh_tokens.seal(
-        grant_id=grant.id, secret=secret, generation=0, issued_at=whole_seconds(grant.rotated_at)
     )

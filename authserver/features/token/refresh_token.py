@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from authserver.feature import PreparedOnGrant
-from authserver.features.token.authorization import build_authorization
 from authserver.oauth.errors import OAuthError
 from authserver.oauth.gate import get_user, may_issue
 from authserver.oauth.refresh_rules import NOT_OURS, PresentedToken, RefreshRefused, decide_refresh
@@ -15,6 +14,7 @@ from authserver.oauth.resource import choose_within_grant, parse_resources
 from authserver.oauth.scope import parse_scope
 from authserver.sealing.opaque import hash_secret
 from authserver.steps.audit_trail import entry_of_grant
+from authserver.steps.granting import build_authorization
 from authserver.steps.lifetimes import refresh_terms
 from authserver.store.grant_batches import Verdict
 
