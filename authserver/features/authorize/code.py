@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import get_user, may_issue
-from authserver.oauth.interaction import Issue, SignedIn
-from authserver.oauth.values import AuthorizationCode
+from authserver.oauth.interaction import AskConsent, Issue, Login, SignedIn
+from authserver.oauth.values import AuthorizationCode, Transaction
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.authorization import weigh
 from authserver.steps.browser_session import find_session_hash
@@ -19,13 +20,14 @@ from authserver.store.code_batches import Issued
 from authserver.web.page_language import prefer_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from authserver.feature import Call
-    from authserver.oauth.values import AuthorizationRequest, Session, Transaction
+    from authserver.oauth.values import AuthorizationRequest, Session
     from authserver.steps.authorization import Progress
     from authserver.store.code_rows import Foundation
+
+_UNSTORED: Final = UUID(int=0)
 
 
 async def issue_code(call: Call, progress: Progress, step: Issue) -> str:
@@ -50,14 +52,14 @@ async def issue_code(call: Call, progress: Progress, step: Issue) -> str:
 
 
 async def issue_at_once(
-    call: Call, request: AuthorizationRequest, begin: Callable[[datetime], Transaction], hint_subject: str | None
+    call: Call, request: AuthorizationRequest, hint_subject: str | None
 ) -> tuple[Progress, str] | None:
     """Judge the request of a browser that has a session and, where no step is left, store a code for it.
 
-    Return where the sign-in stands and the code's plain form, which is worth nothing unless the step is to issue it.
-    Requests share the transaction: user, session and client are judged while they are locked, so once is enough.
-    Return None where nobody is signed in here, or somebody is changing one of the rows just now. ``begin`` makes the
-    transaction that this request would be, at a time of the database's clock.
+    Return where the sign-in stands, which is at its end, and the code's plain form, which is worth nothing unless the
+    end is to issue it. Requests share the transaction: user, session and client are judged while they are locked, so
+    once is enough. Return None where a step is left, nobody is signed in here, or somebody is changing one of the rows
+    just now; then nothing is stored.
     """
     cookie_hash = find_session_hash(call)
     if cookie_hash is None:
@@ -66,21 +68,38 @@ async def issue_at_once(
     code_hash = hash_secret(code)
 
     def decide(on: Foundation) -> Issued[Progress]:
-        signed_in = None
-        if on.session is not None and on.user is not None:
-            signed_in = SignedIn(session=on.session, user=on.user)
-        current = replace(request, client=on.client) if on.client not in {None, request.client} else request
-        progress = weigh(call, current, begin(on.now), hint_subject, signed_in, on.consent, on.now)
+        client = request.client if on.client is None else on.client
+        progress = weigh(
+            call,
+            request if client is request.client else replace(request, client=client),
+            _begin_unstored(request, on.now),
+            hint_subject,
+            SignedIn(session=on.session, user=on.user) if on.session is not None and on.user is not None else None,
+            on.consent,
+            on.now,
+        )
         if not isinstance(progress.step, Issue):
             return Issued(answer=progress)
         return Issued(answer=progress, code=_build_code(call, request, progress.step.session, code_hash, on.now))
 
     issued = await call.services.code_batches.issue(cookie_hash, request.client, decide)
-    if issued is None:
+    if issued is None or isinstance(issued.answer.step, Login | AskConsent):
         return None
     if issued.answer.signed_in is not None:
         prefer_account(issued.answer.signed_in.user.locale)
     return issued.answer, code
+
+
+def _begin_unstored(request: AuthorizationRequest, now: datetime) -> Transaction:
+    """Return the transaction of a request that nobody will come back to: no more than the rules ask of one."""
+    return Transaction(
+        id=_UNSTORED,
+        browser_hash=b"",
+        client_id=request.client.client_id,
+        parameters="",
+        created_at=now,
+        expires_at=now,
+    )
 
 
 def _build_code(

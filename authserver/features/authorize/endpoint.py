@@ -26,8 +26,6 @@ from authserver.store import transactions
 from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.steps.authorization import Progress
@@ -47,29 +45,23 @@ async def authorize(call: Call, form: Params) -> Answer:
     if by_get is not None:
         return by_get
     browser = open_browser(call)
-    parameters = urlencode(list(form))
-
-    def begin(now: datetime) -> Transaction:
-        return Transaction(
+    issued = await issue_at_once(call, request, hint_subject)
+    if issued is not None:
+        return _finish(call, *issued).with_headers(*browser.headers)
+    async with call.services.engine.begin() as tx:
+        now = await tx.now()
+        transaction = Transaction(
             id=uuid7(call.now),
             browser_hash=browser.secret_hash,
             client_id=request.client.client_id,
-            parameters=parameters,
+            parameters=urlencode(list(form)),
             created_at=now,
             expires_at=now + TRANSACTION_LIFETIME,
         )
-
-    issued = await issue_at_once(call, request, begin, hint_subject)
-    if issued is not None and not isinstance(issued[0].step, Login | AskConsent):
-        progress, code = issued
-        answer = _finish(call, progress, code)
-    else:
-        async with call.services.engine.begin() as tx:
-            progress = await judge(call, tx, request, begin(await tx.now()), hint_subject)
-            if isinstance(progress.step, Login | AskConsent):
-                await transactions.add(tx, progress.transaction)
-        answer = await _answer(call, progress)
-    return answer.with_headers(*browser.headers)
+        progress = await judge(call, tx, request, transaction, hint_subject)
+        if isinstance(progress.step, Login | AskConsent):
+            await transactions.add(tx, transaction)
+    return (await _answer(call, progress)).with_headers(*browser.headers)
 
 
 async def resume(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
