@@ -238,7 +238,8 @@ def _open(row: SigningKey, box: Box, issuer: str) -> LoadedKey:
 
 
 def _import_public(row: SigningKey) -> JoseKey:
-    public: dict[str, str | list[str]] = dict(row.public_jwk)
+    # joserfc has another name for one of our algorithms: which it is for is looked up in the row
+    public: dict[str, str | list[str]] = {name: row.public_jwk[name] for name in _PUBLIC_MEMBERS[row.public_jwk["kty"]]}
     match public["kty"]:
         case "EC":
             return ECKey.import_key(public)
@@ -253,7 +254,7 @@ def _jose_key(alg: str, private: PrivateKey) -> JoseKey:
     if isinstance(private, ec.EllipticCurvePrivateKey):
         return ECKey(private, private, parameters)
     if isinstance(private, ed25519.Ed25519PrivateKey):
-        return OKPKey(private, private, parameters)
+        return OKPKey(private, private, {"use": "sig"})  # joserfc knows EdDSA by its name of RFC 9864
     return RSAKey(private, private, parameters)
 
 

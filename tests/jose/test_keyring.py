@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import jwt
 import pytest
 from joserfc.jwk import KeySet
 
+from authserver.jose.jwt import sign, sign_access_token, verify_own
 from authserver.jose.keyring import NoSigningKeyError, generate, public_pem
 from authserver.sealing.box import Box, UnsealError
 from tests.jose.keys import BOX, ISSUER, MAX_AGE, NOW, both, ring, row
@@ -135,3 +137,86 @@ def test_a_public_key_is_exported_as_pem(alg):
     pem = public_pem(row(alg))
     assert pem.startswith("-----BEGIN PUBLIC KEY-----\n")
     assert "PRIVATE" not in pem
+
+
+MINUTE = timedelta(minutes=1)
+UNKNOWN_SEAL = Box({"k2": b"x" * 32}, current="k2")
+
+
+def load(*rows, box=BOX, now=NOW, previous=None):
+    return type(both()).load(rows, box, issuer=ISSUER, jwks_max_age=MAX_AGE, now=now, previous=previous)
+
+
+@pytest.mark.fault("B13")
+def test_a_running_process_needs_not_open_again_what_others_have_sealed_anew():
+    before = ring(CURRENT, NEXT)
+    after = load(replace(CURRENT, sealed_private=b"sealed under a key of tomorrow"), NEXT, previous=before)
+    assert after.signing_key("ES256", NOW).private is before.signing_key("ES256", NOW).private
+
+
+@pytest.mark.fault("B13", "B14")
+def test_a_new_key_that_a_running_process_cannot_open_is_published_and_verifies_but_does_not_sign():
+    before = ring(CURRENT)
+    after = load(CURRENT, NEXT, box=UNKNOWN_SEAL, previous=before)
+    assert kids(after, NOW) == [CURRENT.kid, NEXT.kid]
+    assert after.sealed == {NEXT.kid}
+    token = sign_access_token(ring(replace(NEXT, sign_from=NOW)), {"iss": ISSUER, "exp": 4e9}, now=NOW)
+    assert verify_own(after, token, typ="at+jwt", now=NOW)["iss"] == ISSUER
+    assert after.signing_key("ES256", NOW + DAY).kid == CURRENT.kid, "the old one, while it is published"
+    with pytest.raises(NoSigningKeyError):
+        after.signing_key("ES256", NOW + 3 * DAY)
+    assert load(CURRENT, NEXT, previous=after).sealed == frozenset(), "and is tried again at the next change"
+
+
+@pytest.mark.fault("B17", "B11")
+def test_a_process_whose_clock_is_behind_signs_with_the_key_that_took_over_in_an_emergency():
+    successor = replace(NEXT, sign_from=NOW)
+    keyring = ring(replace(CURRENT, revoked_at=NOW), successor)
+    assert keyring.signing_key("ES256", NOW - MINUTE).kid == successor.kid
+    with pytest.raises(NoSigningKeyError):
+        keyring.signing_key("ES256", NOW - MINUTE - SECOND)
+    waiting = ring(CURRENT, successor)
+    assert waiting.signing_key("ES256", NOW - SECOND).kid == CURRENT.kid, "where another one signs it waits"
+
+
+@pytest.mark.fault("B15")
+def test_no_process_signs_with_a_key_that_is_dropped():
+    with pytest.raises(NoSigningKeyError):
+        ring(CURRENT).signing_key("ES256", NOW + 3 * DAY)
+    assert ring(CURRENT).signing_key("ES256", NOW + 3 * DAY - SECOND).kid == CURRENT.kid
+
+
+@pytest.mark.fault("B15")
+@pytest.mark.parametrize(("age", "max_age"), [(0, 300), (2.0, 300), (2.1, 297), (9.0, 291), (295, 10), (1e6, 10)])
+def test_an_answer_that_nobody_has_confirmed_lately_is_to_be_kept_for_so_much_shorter(age, max_age):
+    assert both().jwks(NOW, age=age).max_age == max_age
+    assert both().jwks(NOW, age=age).etag == both().jwks(NOW).etag
+
+
+@pytest.mark.parametrize("alg", ["ES256", "RS256", "EdDSA", "PS256"])
+def test_tokens_of_every_algorithm_are_verified_by_ourselves_and_by_another_library(alg):
+    keyring = ring(row(alg))
+    token = sign(keyring, {"iss": ISSUER, "aud": "app", "exp": 4_000_000_000}, alg=alg, typ="JWT", now=NOW)
+    assert verify_own(keyring, token, typ="JWT", now=NOW)["aud"] == "app"
+    jwk = json.loads(keyring.jwks(NOW).body)["keys"][0]
+    assert (jwk["alg"], jwk["kid"]) == (alg, row(alg).kid)
+    assert jwt.decode(token, jwt.PyJWK(jwk), algorithms=[alg], audience="app")["iss"] == ISSUER
+    assert public_pem(row(alg)).startswith("-----BEGIN PUBLIC KEY-----")
+
+
+@pytest.mark.attack(67)
+def test_no_algorithm_s_jwks_holds_a_private_member():
+    document = json.loads(ring(*map(row, ("ES256", "RS256", "EdDSA", "PS256"))).jwks(NOW).body)
+    assert len(document["keys"]) == 4
+    assert not {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & {member for key in document["keys"] for member in key}
+
+
+def test_an_algorithm_is_announced_from_when_it_signs():
+    first = replace(row("EdDSA"), publish_at=NOW, sign_from=NOW + DAY)
+    assert ring(CURRENT, first).algorithms == ("ES256",)
+    assert ring(CURRENT, first, now=NOW + DAY).algorithms == ("ES256", "EdDSA")
+
+
+def test_no_key_is_made_for_an_algorithm_that_we_do_not_sign_with():
+    with pytest.raises(ValueError, match="HS256"):
+        generate("HS256", BOX, issuer=ISSUER, generation=1, publish_at=NOW, sign_from=NOW)

@@ -16,8 +16,11 @@ from authserver.jose.schedule import (
     find_signing,
     next_change_at,
     next_generation,
+    plan_first,
     plan_next,
+    plan_revocation,
     plan_rotation,
+    revocable_from,
     state_of,
 )
 from authserver.sealing.records import SigningKey
@@ -145,3 +148,83 @@ def test_a_tombstone_neither_signs_nor_waits():
     revoked = [replace(CURRENT, revoked_at=NOW), replace(NEXT, revoked_at=NOW)]
     assert find_signing(revoked, "ES256", NOW) is None
     assert find_next(revoked, "ES256", NOW) is None
+
+
+SPARES = (key(9, NOW), key(10, NOW))
+HANDED = replace(CURRENT, sign_until=NEXT.sign_from, drop_at=NEXT.sign_from + 2 * DAY)
+
+
+def states(rows):
+    return {row.kid: state_of(row, NOW) for row in rows}
+
+
+@pytest.mark.fault("B17")
+def test_the_next_key_signs_at_once_in_the_place_of_a_revoked_one_and_another_is_published():
+    rows = {row.kid: row for row in plan_revocation([HANDED, NEXT], HANDED, SPARES, NOW, RULES)}
+    assert states(rows.values()) == {"K7": KeyState.REVOKED, "K8": KeyState.SIGNING, "K9": KeyState.PUBLISHED}
+    assert (rows["K8"].sign_from, rows["K8"].publish_at) == (NOW, NEXT.publish_at)
+    assert (rows["K7"].revoked_at, rows["K7"].drop_at, rows["K7"].sign_until) == (NOW, NOW, NOW)
+    assert rows["K9"].sign_from - NOW >= DAY
+    assert rows["K8"].sign_until == rows["K9"].sign_from
+
+
+@pytest.mark.fault("B17")
+def test_a_tombstone_keeps_no_private_key():
+    rows = plan_revocation([replace(HANDED, sealed_private=b"sealed"), NEXT], HANDED, SPARES, NOW, RULES)
+    assert next(row for row in rows if row.kid == "K7").sealed_private == b""
+
+
+@pytest.mark.fault("B17")
+def test_where_nothing_was_published_to_follow_a_new_key_signs_at_once():
+    spares = (key(8, NOW), key(9, NOW))
+    rows = plan_revocation([CURRENT], CURRENT, spares, NOW, RULES)
+    assert states(rows) == {"K7": KeyState.REVOKED, "K8": KeyState.SIGNING, "K9": KeyState.PUBLISHED}
+
+
+@pytest.mark.fault("B17")
+def test_a_revoked_next_key_is_replaced_and_the_current_one_goes_on():
+    rows = {row.kid: row for row in plan_revocation([HANDED, NEXT], NEXT, SPARES, NOW, RULES)}
+    assert states(rows.values()) == {"K7": KeyState.SIGNING, "K8": KeyState.REVOKED, "K9": KeyState.PUBLISHED}
+    assert rows["K7"].sign_until == rows["K9"].sign_from >= NOW + DAY
+
+
+@pytest.mark.fault("B17")
+@pytest.mark.parametrize("ended", [HOUR, 10 * DAY], ids=["retired", "dropped"])
+def test_a_key_that_signs_no_more_leaves_a_tombstone_and_nothing_else_changes(ended):
+    old = replace(key(6, NOW - 90 * DAY), sign_until=NOW - ended, drop_at=NOW - ended + 2 * DAY)
+    rows = plan_revocation([old, HANDED, NEXT], old, SPARES, NOW, RULES)
+    assert states(rows)["K6"] is KeyState.REVOKED
+    assert [row for row in rows if row.kid != "K6"] == [HANDED, NEXT]
+
+
+@pytest.mark.fault("B17")
+def test_the_first_key_of_an_algorithm_is_replaced_by_another_first_one():
+    first = plan_first(key(1, NOW), NOW, RULES, hurry=False)
+    rows = plan_revocation([first], first, (key(2, NOW), key(3, NOW)), NOW, RULES)
+    assert states(rows) == {"K1": KeyState.REVOKED, "K2": KeyState.PUBLISHED}
+    assert max(row.sign_from for row in rows) == NOW + DAY
+
+
+@pytest.mark.parametrize(("hurry", "ahead"), [(False, DAY), (True, timedelta(seconds=360))])
+def test_the_first_key_of_an_algorithm_signs_when_verifiers_have_it(hurry, ahead):
+    first = plan_first(key(1, NOW - DAY), NOW, RULES, hurry=hurry)
+    assert (first.publish_at, first.sign_from) == (NOW, NOW + ahead)
+    assert plan_next([first], key(2, NOW), NOW, RULES) is None, "it is the next one itself"
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "moment"),
+    [
+        pytest.param([HANDED, NEXT], HANDED, NOW, id="every cache has its successor"),
+        pytest.param(
+            [HANDED, replace(NEXT, publish_at=NOW - HOUR / 60)],
+            HANDED,
+            NOW + timedelta(seconds=300),
+            id="its successor is a minute old",
+        ),
+        pytest.param([CURRENT], CURRENT, None, id="it has none"),
+        pytest.param([HANDED, NEXT], NEXT, NOW, id="it does not sign"),
+    ],
+)
+def test_a_key_can_be_revoked_without_a_surprise_from(rows, row, moment):
+    assert revocable_from(rows, row, NOW, RULES) == moment
