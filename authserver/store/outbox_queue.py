@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 LEASE: Final = timedelta(minutes=3)  # longer than a mail server may take for one message
-FAILED_KEPT: Final = timedelta(days=7)  # for so long an operator can have a failed mail tried again
-SENT_KEPT: Final = timedelta(days=7)  # for so long one can see that a mail was sent
 _EMPTY: Final = {"sealed": None, "claim": None}
 
 

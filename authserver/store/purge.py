@@ -17,6 +17,7 @@ from authserver.store.tables import (
     Devices,
     Grants,
     MailedCodes,
+    OutboxMails,
     RegistrationTokens,
     Replays,
     Sessions,
@@ -40,6 +41,7 @@ CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the gra
 ATTEMPTS_KEPT: Final = timedelta(days=1)
 MAILED_CODES_KEPT: Final = timedelta(hours=1)  # so that whoever comes late reads why, and can have a new one
 DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
+MAIL_KEPT: Final = timedelta(days=7)  # what was sent can be seen, what failed be tried again, for so long
 DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the cookie (RFC 6265bis §5.5)
 
 
@@ -71,6 +73,7 @@ _RULES: Final = (
         lambda now: or_(col(Sessions.expires_at) < now - REFUSALS_KEPT, col(Sessions.ended_at) < now - REFUSALS_KEPT),
     ),
     _Rule(Devices, lambda now: col(Devices.created_at) < now - DEVICES_KEPT),
+    _Rule(OutboxMails, lambda now: col(OutboxMails.settled_at) < now - MAIL_KEPT),
     _Rule(ClientSecrets, lambda now: col(ClientSecrets.expires_at) < now),
     _Rule(RegistrationTokens, lambda now: col(RegistrationTokens.expires_at) < now - REFUSALS_KEPT),
     _Rule(Clients, lambda now: col(Clients.deleted_at) < now - DELETED_KEPT),

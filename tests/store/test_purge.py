@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import insert
 
 from authserver.store import (
     attempts,
@@ -24,6 +25,7 @@ from authserver.store import (
 from authserver.store.attempts import AttemptKey, Attempts
 from authserver.store.purge import DELETED_KEPT, REFUSALS_KEPT, purge_expired
 from authserver.store.registration_tokens import RegistrationToken
+from authserver.store.tables import OutboxMails
 from tests.store.samples import (
     CLIENT,
     CODE,
@@ -39,6 +41,23 @@ from tests.store.samples import (
 )
 
 OVER = UUID(int=7)
+SENT_MAIL = {
+    "id": UUID(int=9),
+    "kind": "test",
+    "recipient": "ann@example.org",
+    "recipient_key": "ann@example.org",
+    "locale": None,
+    "user_id": None,
+    "sealed": None,
+    "state": "sent",
+    "attempts": 1,
+    "next_attempt_at": PAST,
+    "claim": None,
+    "created_at": PAST,
+    "expires_at": None,
+    "settled_at": PAST,
+    "last_answer": None,
+}
 
 
 async def store_one_of_each(engine, at):
@@ -65,6 +84,7 @@ async def store_one_of_each(engine, at):
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, replace(SIGN_UP, id=OVER, expires_at=at))
         await mailed_codes.add(tx, replace(MAILED_CODE, id=OVER, link_hash=b"over", expires_at=at))
+        await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"id": OVER, "settled_at": at}))
 
 
 async def store_one_alive_of_each(engine):
@@ -80,6 +100,7 @@ async def store_one_alive_of_each(engine):
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, SIGN_UP)
         await mailed_codes.add(tx, MAILED_CODE)
+        await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"state": "waiting", "settled_at": None}))
 
 
 async def test_what_is_over_goes_and_what_is_alive_stays(engine):
@@ -106,6 +127,7 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "devices",
         "grants",
         "mailed_codes",
+        "outbox",
         "registration_tokens",
         "sessions",
         "users",
