@@ -24,16 +24,19 @@ from authserver.features.language import FEATURE as LANGUAGE
 from authserver.features.login import FEATURE as LOGIN
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
+from authserver.features.status_list import FEATURE as STATUS_LIST
 from authserver.features.token import FEATURE as TOKEN
 from authserver.features.userinfo import FEATURE as USERINFO
 from authserver.hasher import Hasher
 from authserver.ids import uuid7
+from authserver.jobs.status_watch import StatusWatch
 from authserver.jobs.upkeep import build_jobs
 from authserver.jose.client_keys import ClientKeys
 from authserver.jose.keyring import Keyring
 from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
+from authserver.jose.status_lists import StatusLists
 from authserver.outbound import Outbound
 from authserver.operations.key_revocation import bury_again
 from authserver.operations.mail import make_outbox
@@ -52,6 +55,7 @@ from authserver.store.migrations import check_schema
 from authserver.web.client_failures import ClientFailures
 from authserver.web.cors import Cors
 from authserver.web.edge import Edge, Route
+from authserver.store.status_lists import StatusIndexes
 from authserver.web.error_page import error_page
 from authserver.web.pages import Pages
 from authserver.web.static import static_files
@@ -82,6 +86,7 @@ FEATURES: Final = (
     END_SESSION,
     REGISTRATION,
     LANGUAGE,
+    STATUS_LIST,
 )
 
 log = structlog.get_logger("authserver")
@@ -142,6 +147,7 @@ class Application:
         self._edge = self._build_edge(self.services)
         self._jobs = build_jobs(self.services, box, epoch_file, self._clock.now)
         self._jobs.start()
+            await StatusWatch(self.services, self._clock.now).follow()
 
     def begin_to_drain(self) -> None:
         """Say no at /readyz from now on; requests that come all the same are still answered."""
@@ -209,6 +215,8 @@ class Application:
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
             outbox=make_outbox(subkeys, issuer=settings.issuer),
+            status_lists=StatusLists(settings.issuer),
+            status_indexes=StatusIndexes(engine),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),

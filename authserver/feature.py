@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authserver.hasher import Hasher
     from authserver.jose.client_keys import ClientKeys
     from authserver.jose.keyring import Keyring
+    from authserver.jose.status_lists import StatusLists
     from authserver.jose.verified_tokens import VerifiedTokens
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, Client
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
     from authserver.store.grant_batches import Decide, GrantBatches
+    from authserver.store.status_lists import StatusIndexes
     from authserver.store.outbox import Outbox
     from authserver.web.answers import Answer
     from authserver.web.client_failures import ClientFailures
@@ -87,6 +89,8 @@ class Services:
     grant_batches: GrantBatches
     code_batches: CodeBatches
     directory: Directory
+    status_lists: StatusLists
+    status_indexes: StatusIndexes
     live: Live
     subkeys: Subkeys
     refresh_tokens: RefreshTokenSealer

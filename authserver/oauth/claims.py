@@ -12,6 +12,7 @@ from uuid import UUID
 from authlib.oidc.core.util import create_half_hash
 
 from authserver.oauth.scope import OPENID, SCOPE_CLAIMS, join_scope
+from authserver.oauth.status_list import build_status_claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +70,7 @@ def build_access_token_claims(
 ) -> dict[str, object]:
     """Return the claims of a JWT access token (RFC 9068 §2.2). Without resources the audience is the issuer itself."""
     issued_at = int(now.timestamp())
+    index = authorization.status_index
     claims = {
         "iss": issuer,
         "sub": authorization.subject,
@@ -81,6 +83,7 @@ def build_access_token_claims(
         "sid": _text(authorization.session_id),
         "auth_time": _timestamp(authorization.auth_time),
         "acr": authorization.acr,
+        "status": None if index is None else build_status_claim(issuer, index),
     }
     return present(claims)
 

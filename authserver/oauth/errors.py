@@ -305,6 +305,19 @@ class Refusal(StrEnum):
     )
     TOKEN_TYPE_UNSUPPORTED = "token_type_unsupported", "RFC 7009 §2.2.1", "This kind of token cannot be revoked."
 
+    # status lists
+    STATUS_LIST_UNKNOWN = "status_list_unknown", "RFC 9110 §15.5.5", "There is no status list of this number."
+    STATUS_LIST_OF_THE_PAST = (
+        "status_list_of_the_past",
+        "draft-ietf-oauth-status-list §8.4",
+        "A status list of an earlier time was asked for; only the current one is served.",
+    )
+    MEDIA_TYPE_NOT_OFFERED = (
+        "media_type_not_offered",
+        "RFC 9110 §15.5.7",
+        "The Accept header leaves out the only media type that there is.",
+    )
+
     # registration
     REGISTRATION_TOKEN_WRONG = (
         "registration_token_wrong",

@@ -336,6 +336,7 @@ class Authorization:
     audience: tuple[str, ...]
     access_token_lifetime: timedelta
     grant_id: UUID | None = None  # None: client_credentials
+    status_index: int | None = None  # of the grant, else of the client; None: its tokens stand in no status list
     session_id: UUID | None = None
     refresh_token: str | None = None
     user: User | None = None

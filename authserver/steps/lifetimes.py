@@ -20,6 +20,15 @@ def access_token_lifetime(settings: Settings, client: Client, resources: Iterabl
     return min(asked, default=client.lifetimes.access_token or settings.access_token_lifetime)
 
 
+def longest_access_token_lifetime(
+    settings: Settings, clients: Iterable[Client], resources: Iterable[Resource]
+) -> timedelta:
+    """Return the longest that any access token issued now can live."""
+    asked = {client.lifetimes.access_token for client in clients}
+    asked |= {resource.access_token_lifetime for resource in resources}
+    return max([settings.access_token_lifetime, *(lifetime for lifetime in asked if lifetime is not None)])
+
+
 def id_token_lifetime(settings: Settings, client: Client) -> timedelta:
     """Return how long an ID token for this client may be believed."""
     return client.lifetimes.id_token or settings.id_token_lifetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, insert, select
@@ -19,7 +19,7 @@ from authserver.oauth.values import (
     RefreshMode,
     RefreshPolicy,
 )
-from authserver.store import state
+from authserver.store import state, status_lists
 from authserver.store.rows import columns_of, to_columns, to_value
 from authserver.store.tables import Clients, ClientSecrets
 
@@ -40,6 +40,8 @@ _PLAIN: Final = tuple(field.name for field in fields(Client) if field.name not i
 async def add(tx: Tx, client: Client) -> None:
     """Store a new client with its secrets; raise ConflictError where its id is, or was, another one's."""
     version = await state.bump(tx)
+    if client.status_index is None:
+        client = replace(client, status_index=await status_lists.choose_for_client(tx))
     await tx.execute(insert(Clients).values({**_to_columns(client), "version": version}))
     await _store_secrets(tx, client)
 

@@ -60,6 +60,7 @@ CLIENT = Client(
     logout_scope=LogoutScope.SESSION,
     first_party=True,
     introspects=("https://api.example/",),
+    introspection_signed_response_alg="ES256",
     self_registered=True,
     registration_token_hash=b"r" * 32,
     created_at=NOW,

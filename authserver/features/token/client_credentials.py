@@ -47,5 +47,6 @@ class ClientCredentialsGrant:
                 scope=target.scope,
                 audience=target.audience(services.settings.issuer),
                 access_token_lifetime=access_token_lifetime(services.settings, client, target.resources),
+                status_index=client.status_index,
             )
         )
