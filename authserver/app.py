@@ -33,10 +33,10 @@ from authserver.jobs.status_watch import StatusWatch
 from authserver.jobs.upkeep import build_jobs
 from authserver.jose.client_keys import ClientKeys
 from authserver.jose.keyring import Keyring
+from authserver.jose.status_lists import StatusLists
 from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
-from authserver.jose.status_lists import StatusLists
 from authserver.outbound import Outbound
 from authserver.operations.key_revocation import bury_again
 from authserver.operations.mail import make_outbox
@@ -52,10 +52,10 @@ from authserver.store.directory import Directory
 from authserver.store.engine import Engine, ServingLock
 from authserver.store.grant_batches import GrantBatches
 from authserver.store.migrations import check_schema
+from authserver.store.status_lists import StatusIndexes
 from authserver.web.client_failures import ClientFailures
 from authserver.web.cors import Cors
 from authserver.web.edge import Edge, Route
-from authserver.store.status_lists import StatusIndexes
 from authserver.web.error_page import error_page
 from authserver.web.pages import Pages
 from authserver.web.static import static_files
@@ -82,11 +82,11 @@ FEATURES: Final = (
     TOKEN,
     REVOCATION,
     INTROSPECTION,
+    STATUS_LIST,
     USERINFO,
     END_SESSION,
     REGISTRATION,
     LANGUAGE,
-    STATUS_LIST,
 )
 
 log = structlog.get_logger("authserver")
@@ -140,6 +140,7 @@ class Application:
             epoch_file = EpochFile.of(settings)
             await check_epoch(engine, epoch_file)
             self.services = await self._build_services(engine, box)
+            await StatusWatch(self.services, self._clock.now).follow()
         except BaseException:
             await engine.close()
             self._held.close()
@@ -147,7 +148,6 @@ class Application:
         self._edge = self._build_edge(self.services)
         self._jobs = build_jobs(self.services, box, epoch_file, self._clock.now)
         self._jobs.start()
-            await StatusWatch(self.services, self._clock.now).follow()
 
     def begin_to_drain(self) -> None:
         """Say no at /readyz from now on; requests that come all the same are still answered."""
@@ -208,6 +208,8 @@ class Application:
             grant_batches=GrantBatches(engine),
             code_batches=CodeBatches(engine),
             directory=directory,
+            status_lists=StatusLists(settings.issuer),
+            status_indexes=StatusIndexes(engine),
             live=Live(keyring, lambda algorithms: collect_metadata(features, settings, algorithms)),
             subkeys=subkeys,
             refresh_tokens=RefreshTokenSealer(subkeys),
@@ -215,8 +217,6 @@ class Application:
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
             outbox=make_outbox(subkeys, issuer=settings.issuer),
-            status_lists=StatusLists(settings.issuer),
-            status_indexes=StatusIndexes(engine),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
