@@ -6,9 +6,13 @@ import json
 import tomllib
 
 import pytest
+from django.conf import settings
 
 from tests.architecture.source import ROOT, relative
 from tests.docs.markdown import fences, pages
+
+if not settings.configured:
+    settings.configure()  # Django's modules ask for settings as soon as they are imported
 
 SNIPPETS = [
     pytest.param(language, text, id=f"{relative(page)}:{line}")

@@ -6,19 +6,20 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import exception_handler as default_exception_handler
 
 from authserver_verifier.claims import AccessToken
 from authserver_verifier.django import authorize, get_verifier
 from authserver_verifier.refusals import IssuerUnavailableError, Refusal, RequestRefusedError, TokenRefusedError
 from authserver_verifier.requirement import Requirement, require
+
+if TYPE_CHECKING:  # rest_framework.views reads the settings that name this module: not before this module is whole
+    from rest_framework.request import Request
+    from rest_framework.response import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class BearerAuthentication(BaseAuthentication):  # type: ignore[misc]  # Django 
     they refuse it the answer is 401 with our challenge.
     """
 
-    def authenticate(self, request: Request) -> tuple[Any, AccessToken] | None:
+    def authenticate(self, request: "Request") -> tuple[Any, AccessToken] | None:
         """Return user and token, or None for a request without one. Raises `Refused`."""
         try:
             access_token = authorize(request._request, Requirement())  # noqa: SLF001  # Django's, under the framework's
@@ -66,7 +67,7 @@ class BearerAuthentication(BaseAuthentication):  # type: ignore[misc]  # Django 
             raise Refused(refused) from None
         return self.get_user(access_token), access_token
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002  # the framework's signature
+    def authenticate_header(self, request: "Request") -> str:  # noqa: ARG002  # the framework's signature
         """Return the challenge for a request without a token."""
         return TokenRefusedError(Refusal.NO_TOKEN).headers(get_verifier().challenge)["www-authenticate"]
 
@@ -91,7 +92,7 @@ class Refused(APIException):  # type: ignore[misc]  # Django REST framework ship
 class _TokenPermission(BasePermission):  # type: ignore[misc]  # Django REST framework ships no types
     """Lets requests through whose token meets a requirement; one without a token is answered 401."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ANN401  # any view
+    def has_permission(self, request: "Request", view: Any) -> bool:  # noqa: ANN401  # any view
         """Tell whether the request may go on. Raises `Refused`, with the challenge that says what is missing."""
         if not isinstance(request.auth, AccessToken):
             return False
@@ -101,7 +102,7 @@ class _TokenPermission(BasePermission):  # type: ignore[misc]  # Django REST fra
             raise Refused(refused) from None
         return True
 
-    def requirement_of(self, request: Request, view: Any) -> Requirement:  # noqa: ANN401  # any view
+    def requirement_of(self, request: "Request", view: Any) -> Requirement:  # noqa: ANN401  # any view
         """Return what this request needs."""
         raise NotImplementedError
 
@@ -111,7 +112,7 @@ def requires(*scopes: str, acr_values: Collection[str] = (), max_age: int | None
     requirement = require(scopes, acr_values, max_age)
 
     class Requires(_TokenPermission):
-        def requirement_of(self, request: Request, view: Any) -> Requirement:  # noqa: ANN401, ARG002  # as above
+        def requirement_of(self, request: "Request", view: Any) -> Requirement:  # noqa: ANN401, ARG002  # as above
             return requirement
 
     return Requires
@@ -123,7 +124,7 @@ class HasScopes(_TokenPermission):
     A view without it, or a method that is not in it, needs a token and no scope in particular.
     """
 
-    def requirement_of(self, request: Request, view: Any) -> Requirement:  # noqa: ANN401  # any view
+    def requirement_of(self, request: "Request", view: Any) -> Requirement:  # noqa: ANN401  # any view
         """Return the scopes that the view names for the request's method."""
         scopes = getattr(view, "required_scopes", ())
         if isinstance(scopes, dict):
@@ -131,10 +132,12 @@ class HasScopes(_TokenPermission):
         return require(scopes)
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> "Response | None":
     """The framework's own handler, and all headers of a refusal: `EXCEPTION_HANDLER` for APIs with DPoP nonces."""
-    response = default_exception_handler(error, context)
-    if isinstance(error, Refused):
+    from rest_framework.views import exception_handler as default  # noqa: PLC0415  # as above
+
+    response: Response | None = default(error, context)
+    if response is not None and isinstance(error, Refused):
         for name, value in error.headers.items():
             if name != "content-type":
                 response.headers[name] = value

@@ -29,7 +29,7 @@ from authserver_verifier import AccessToken, Verifier
 from authserver_verifier.testing import ProofKey
 
 if not settings.configured:
-    settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="tests", USE_TZ=True)
+    settings.configure()  # each test overrides what it needs
     django.setup()
 
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -224,7 +224,7 @@ def django_settings(verify, issuer, clocks):
     arguments = {"issuer": issuer.url, "audience": AUDIENCE, "clock": clocks.wall, "monotonic": clocks.monotonic}
     handler = "authserver_verifier.drf.exception_handler"
     rest = {"EXCEPTION_HANDLER": handler, "UNAUTHENTICATED_USER": None, "DEFAULT_RENDERER_CLASSES": RENDERERS}
-    with override_settings(AUTHSERVER_VERIFIER=arguments, REST_FRAMEWORK=rest):
+    with override_settings(AUTHSERVER_VERIFIER=arguments, REST_FRAMEWORK=rest, ALLOWED_HOSTS=["*"], SECRET_KEY="x"):
         yield arguments
 
 

@@ -1,42 +1,125 @@
-"""The README's programs, run as they are printed."""
+"""The README's programs, run as they are printed where the wheel is installed, and nothing that it does not name."""
 
+import json
+import os
 import re
 import subprocess
 import sys
+import venv
+import zipfile
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
+from packaging.requirements import Requirement
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-AUDIENCE = "https://notes.example.com"
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+README = ROOT / "README.md"
+FRAMEWORKS = {
+    "FastAPI": "fastapi",
+    "Starlette": "starlette",
+    "Flask": "flask",
+    "Django REST framework": "drf",
+    "Django": "django",
+    "Any other ASGI application": None,
+}
 
 
-def programs(heading):
-    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel, with the build backend that the lock file has; nothing is fetched."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True, timeout=100)
+    [wheel] = folder.glob("*.whl")
+    return wheel
 
 
-@pytest.mark.parametrize("framework", ["FastAPI", "Starlette", "Any other ASGI application"])
-def test_the_lines_for_each_framework_guard_an_endpoint(framework, issuer):
-    [program] = programs(framework)
-    names: dict[str, object] = {}
-    exec(program.replace("https://login.example.com", issuer.url), names)  # noqa: S102  # that is the test
-    issuer._clock = names["verify"]._clock
-    client = TestClient(names["app"])
-    answers = [
-        client.get("/notes", headers={"authorization": f"Bearer {issuer.token(AUDIENCE, scope=scope)}"})
-        for scope in ("notes.read", "notes.write")
-    ]
-    assert [answer.status_code for answer in [*answers, client.get("/notes")]] == [200, 403, 401]
-    assert answers[0].json() == {"owner": "alice"}
+def closure(requirements, extra=None):
+    """The distributions that these requirements need, as a package installer would collect them, by name."""
+    found, waiting = {}, [(requirement, extra) for requirement in requirements]
+    while waiting:
+        text, asking = waiting.pop()
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": asking or ""}):
+            continue
+        installed = distribution(requirement.name)
+        assert requirement.specifier.contains(installed.version), text
+        wanted = {"", *requirement.extras}
+        if wanted <= found.get(requirement.name, (None, set()))[1]:
+            continue
+        found[requirement.name] = installed, wanted
+        waiting += [(one, extra) for one in installed.requires or () for extra in wanted]
+    return [installed for installed, _ in found.values()]
+
+
+@pytest.fixture
+def environment(wheel, tmp_path):
+    """Make an empty environment with the wheel and what it names for an extra; return its interpreter."""
+
+    def make(extra):
+        builder = venv.EnvBuilder(with_pip=False, symlinks=True)
+        builder.create(tmp_path)
+        python = tmp_path / "bin" / "python"
+        [site] = (tmp_path / "lib").glob("python3*/site-packages")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)  # a wheel without scripts is installed by unpacking it
+        [metadata] = site.glob("authserver_verifier-*.dist-info")
+        for one in closure(Distribution.at(metadata).requires, extra):
+            for name in {file.parts[0] for file in one.files if file.parts[0] not in {"..", "__pycache__"}}:
+                if not (site / name).exists():
+                    (site / name).symlink_to(one.locate_file(name))
+        return python
+
+    return make
+
+
+@pytest.mark.parametrize(("heading", "extra"), FRAMEWORKS.items())
+def test_the_lines_for_each_framework_guard_an_endpoint_where_only_the_wheel_is_installed(heading, extra, environment):
+    program = [environment(extra), "-W", "error", HERE / "run_readme.py", README, heading]
+    clean = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(program, capture_output=True, text=True, timeout=100, env=clean, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    allowed, narrow, anonymous = json.loads(done.stdout)
+    assert [allowed[0], narrow[0], anonymous[0]] == [200, 403, 401]
+    assert allowed[2] == {"owner": "alice"}
+    assert 'error="insufficient_scope"' in narrow[1]
+    assert anonymous[1].startswith('Bearer realm="https://notes.example.com"')
+
+
+def test_the_environment_holds_no_framework_and_no_server_unasked(environment):
+    names = ["authserver", "starlette", "fastapi", "flask", "django", "rest_framework", "sqlalchemy"]
+    program = f"import importlib.util as u; print([n for n in {names} if u.find_spec(n)])"
+    done = subprocess.run(
+        [environment(None), "-I", "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_framework_of_the_readme_has_its_extra_and_its_lines():
+    text = README.read_text()
+    for heading in FRAMEWORKS:
+        assert f"\n## {heading}\n" in text
+    promised = re.search(r"pip install authserver-verifier(.*)", text)[1]
+    assert set(re.findall(r"\[(\w+)]", promised)) == set(FRAMEWORKS.values()) - {None}
+
+
+def test_the_wheel_holds_every_module_the_types_and_the_licence(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    modules = {f"authserver_verifier/{path.name}" for path in (ROOT / "authserver_verifier").glob("*.py")}
+    assert modules | {"authserver_verifier/py.typed"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.startswith("tests")]
 
 
 def test_the_lines_for_tests_hold():
-    [program] = programs("In your tests")
-    exec(program, {})  # noqa: S102  # that is the test
+    section = README.read_text().partition("\n## In your tests\n")[2]
+    exec(re.search(r"```python\n(.*?)```", section, re.DOTALL)[1], {})
 
 
 def test_no_framework_is_needed_to_verify_a_token():
-    program = "import sys; sys.modules |= {'starlette': None, 'fastapi': None}; import authserver_verifier.asgi"
+    blocked = "['starlette', 'fastapi', 'flask', 'django', 'rest_framework']"
+    program = f"import sys; sys.modules |= dict.fromkeys({blocked}); import authserver_verifier.asgi"
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
