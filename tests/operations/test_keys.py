@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from dataclasses import replace
 from datetime import timedelta
-from functools import cache
-from types import SimpleNamespace
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from authserver.hasher import Hasher
 from authserver.jose import keyring
@@ -19,13 +14,12 @@ from authserver.jose.schedule import KeyState
 from authserver.operations import keys
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.operator import Operator
-from authserver.sealing.box import Box
 from authserver.sealing.subkeys import Label, Subkeys
 from authserver.settings import Settings
-from authserver.store import audit, masters, signing_keys
+from authserver.store import audit, masters
 from authserver.store.engine import Engine
+from tests.operations.key_rows import BOX, age, make_rsa_quick, rows, states
 
-BOX = Box({"k1": b"k" * 32}, current="k1")
 SETTINGS = Settings(issuer="https://issuer.example")
 DAY = timedelta(days=1)
 
@@ -37,35 +31,9 @@ async def operator(database_url):
     await engine.close()
 
 
-@cache
-def rsa_key(_number):
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
 @pytest.fixture(autouse=True)
 def quick_rsa(monkeypatch):
-    """Make each RSA key once for all tests: what is tested here is when keys sign, not their primes."""
-    numbers = itertools.count()
-    quick = SimpleNamespace(RSAPrivateKey=rsa.RSAPrivateKey, generate_private_key=lambda **_: rsa_key(next(numbers)))
-    monkeypatch.setattr(keyring, "rsa", quick)
-
-
-async def rows(operator):
-    async with operator.engine.read() as tx:
-        return await signing_keys.list_all(tx)
-
-
-async def age(operator, by):
-    """Let every key be older: the database's clock is its own."""
-    async with operator.engine.begin() as tx:
-        for row in await signing_keys.list_all(tx):
-            times = {name: getattr(row, name) for name in ("publish_at", "sign_from", "sign_until", "drop_at")}
-            moved = {name: time - by for name, time in times.items() if time is not None}
-            await signing_keys.update(tx, replace(row, **moved))
-
-
-def states(listings):
-    return [(listing.key.alg, listing.key.generation, listing.state) for listing in listings]
+    make_rsa_quick(monkeypatch)
 
 
 async def test_the_first_keys_sign_at_once_and_a_next_of_each_is_published(operator):
@@ -217,3 +185,44 @@ async def test_exports_hold_public_keys_only(operator):
     with pytest.raises(OperationError) as caught:
         await keys.export_pem(operator, "unknown")
     assert caught.value.problem is Problem.NOT_FOUND
+
+
+async def test_another_algorithm_is_published_first_and_gets_a_next_key_when_it_signs(operator):
+    await keys.create_first(operator, BOX)
+    begun = await keys.begin_algorithm(operator, BOX, "EdDSA")
+    assert begun.state is KeyState.PUBLISHED
+    assert begun.key.sign_from - begun.key.publish_at == DAY
+    assert begun.next_change_at == begun.key.sign_from
+    assert await keys.ensure_next(operator, BOX) == ()
+    await age(operator, DAY)
+    (upcoming,) = await keys.ensure_next(operator, BOX)
+    assert (upcoming.alg, upcoming.generation) == ("EdDSA", 2)
+    rotations = await keys.rotate(operator, BOX, hurry=True)
+    assert [rotation.alg for rotation in rotations] == ["ES256", "RS256", "EdDSA"]
+
+
+@pytest.mark.parametrize(("alg", "problem"), [("HS256", None), ("none", None), ("ES256", Problem.CONFLICT)])
+async def test_an_algorithm_is_not_begun_where_it_cannot_be_or_is_there(operator, alg, problem):
+    await keys.create_first(operator, BOX)
+    before = await rows(operator)
+    with pytest.raises(OperationError) as caught:
+        await keys.begin_algorithm(operator, BOX, alg)
+    assert problem is None or caught.value.problem is problem
+    assert await rows(operator) == before
+
+
+async def test_no_algorithm_is_begun_before_init(operator):
+    with pytest.raises(OperationError) as caught:
+        await keys.begin_algorithm(operator, BOX, "PS256")
+    assert caught.value.problem is Problem.NOT_FOUND
+    assert await rows(operator) == ()
+
+
+async def test_a_listing_says_when_a_key_changes_next(operator):
+    made = await keys.create_first(operator, BOX)
+    assert made[0].next_change_at == made[1].key.sign_from == made[1].next_change_at
+    await age(operator, timedelta(days=90, hours=1))
+    await keys.ensure_next(operator, BOX)
+    retired, signing, upcoming = (await keys.find_all(operator))[:3]
+    assert retired.next_change_at == retired.key.drop_at
+    assert signing.next_change_at == upcoming.key.sign_from
