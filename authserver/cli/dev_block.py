@@ -47,10 +47,10 @@ def describe_start(told: Told) -> str:
     lines += [line for feature in FEATURES for line in feature.dev_lines(issuer)]
     colour = Colour.for_stream(sys.stdout, refused=told.terminal.no_color)
     missing = find_missing(told.settings, told.port)
-    database = dev_database(told.port)
+    place = f"SQLite {dev_database(told.port)} · mail stays in the inbox page"
     return "\n".join(
         (
-            f"authserver {metadata.version('authserver')} · dev mode · SQLite {database} · mail stays in the inbox page",
+            f"authserver {metadata.version('authserver')} · dev mode · {place}",
             "",
             *(f"  {colour.bold(label.ljust(_LABEL_WIDTH))} {text}" for label, text in lines),
             *_describe_samples(told.samples, colour),

@@ -9,6 +9,7 @@ from authserver.oauth.values import Client, Grant, Resource, Session, User
 from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import KeyListing, Rotation
 from authserver.operations.users import Cut
+from authserver.store.outbox_queue import QueuedMail
 from authserver.store.registration_tokens import RegistrationToken
 
 
@@ -106,6 +107,24 @@ def record_registration_token(token: RegistrationToken) -> Record:
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
+    }
+
+
+def record_mail(mail: QueuedMail) -> Record:
+    """Return what is known of a mail, which is not what it says."""
+    return {
+        "id": mail.id,
+        "kind": mail.kind,
+        "state": mail.told_state.replace(" ", "_"),
+        "recipient": mail.recipient,
+        "user_id": mail.user_id,
+        "locale": mail.locale,
+        "attempts": mail.attempts,
+        "created_at": mail.created_at,
+        "next_attempt_at": mail.next_attempt_at if mail.state == "waiting" else None,
+        "expires_at": mail.expires_at,
+        "settled_at": mail.settled_at,
+        "last_answer": mail.last_answer,
     }
 
 

@@ -32,6 +32,7 @@ NOUNS: Final = {
     "registration-tokens": ("registration_tokens", "Let apps register themselves at /register."),
     "grants": ("grants", "See and take back what users gave to apps."),
     "sessions": ("sessions", "See and end the browsers in which people are signed in."),
+    "mail": ("mail", "See what has become of mail, and have it tried again."),
     "help": ("help", "Explain exit codes, the environment and the forms of output."),
 }
 

@@ -18,6 +18,7 @@ from authserver.operations.errors import OperationError, Problem
 from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
 from authserver.store import audit, grants, sessions, users
 from authserver.store.engine import ConflictError
+from authserver.store.outbox import Mail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,12 +137,15 @@ async def enable(operator: Operator, who: str) -> User:
 
 
 async def set_password(operator: Operator, who: str, password: str) -> Cut:
-    """Give an account another password; whoever is signed in with the old one is signed out everywhere."""
+    """Give an account another password; whoever is signed in with the old one is signed out everywhere, and told."""
     check_password(password)
     password_hash = await operator.hasher.hash(password)
     async with operator.begin() as tx:
         user = await load(tx, who)
         await users.set_password(tx, user.id, password_hash)
+        if user.email is not None and user.email_verified:
+            notice = Mail(kind="password_changed", to=user.email, locale=user.locale, parameters={}, user_id=user.id)
+            await operator.mail(tx, notice)
         return await _cut(tx, operator, user, "password_set")
 
 

@@ -1,4 +1,4 @@
-"""Mail as people read it: whole, in their language, and nothing in it does what a stranger wants (SECURITY 115, 122)."""
+"""Mail as people read it: whole, in their language, and no stranger's words do anything in it (SECURITY 115, 122)."""
 
 import email
 import email.policy
