@@ -22,11 +22,14 @@ from authserver.features.home import FEATURE as HOME
 from authserver.features.introspection import FEATURE as INTROSPECTION
 from authserver.features.language import FEATURE as LANGUAGE
 from authserver.features.login import FEATURE as LOGIN
+from authserver.features.recovery import FEATURE as RECOVERY
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
+from authserver.features.signup import FEATURE as SIGNUP
 from authserver.features.status_list import FEATURE as STATUS_LIST
 from authserver.features.token import FEATURE as TOKEN
 from authserver.features.userinfo import FEATURE as USERINFO
+from authserver.features.verify import FEATURE as VERIFY
 from authserver.hasher import Hasher
 from authserver.ids import uuid7
 from authserver.jobs.status_watch import StatusWatch
@@ -86,6 +89,9 @@ FEATURES: Final = (
     USERINFO,
     END_SESSION,
     REGISTRATION,
+    RECOVERY,
+    SIGNUP,
+    VERIFY,
     LANGUAGE,
 )
 

@@ -184,10 +184,14 @@ class GrantType(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A line that people see on the front page or the login page; ``label`` is a message id (``N_("…")``)."""
+    """A line that people see on the front page or the login page; ``label`` is a message id (``N_("…")``).
+
+    On the login page ``/{id}`` of an app's sign-in under way is added where the page behind it goes on with that.
+    """
 
     label: str
     path: str
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlencode
 
 from authserver.ids import uuid7
@@ -15,7 +15,7 @@ from authserver.sealing.subkeys import Label
 from authserver.store import grants, sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
-from authserver.web.csrf import csrf_token, judge_form
+from authserver.web.csrf import csrf_token, foreign_form, judge_form
 from authserver.web.edge import URL_LIMIT
 from authserver.web.page_language import prefer_account
 
@@ -114,6 +114,23 @@ def judge_own_form(call: Call, form: Params) -> FormOrigin:
     """Tell whether a POST came from our own page in this browser."""
     key = call.services.subkeys.current(Label.CSRF)
     return judge_form(key, call.facts.cookie(BROWSER), call.facts, form, call.services.settings.issuer)
+
+
+def judge_visit(call: Call, form: Params) -> Literal["stale", "cookies"] | None:
+    """Return why a form of ours has to be shown again before it can be taken, None where it can be.
+
+    ``stale``: the page was open for a long time. ``cookies``: the browser did not keep the one that the page came
+    with. Raise the refusal of a form that is not ours.
+    """
+    origin = judge_own_form(call, form)
+    if origin == "own":
+        return None
+    is_cross_site = call.facts.header(b"sec-fetch-site") in {"cross-site", "same-site"}
+    if find_browser_hash(call) is None and not is_cross_site:  # else it may well have ours, which was not sent along
+        return "cookies"
+    if origin == "foreign":
+        raise foreign_form()
+    return "stale"
 
 
 async def start_session(

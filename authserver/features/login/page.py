@@ -127,7 +127,10 @@ def _page(
         contact=None,
         ways=[],
         links=[
-            Link(text=call.services.pages.words(link.label), href=link.path)
+            Link(
+                text=call.services.pages.words(link.label),
+                href=f"{link.path}/{progress.transaction.id}" if progress is not None and link.goes_on else link.path,
+            )
             for feature in call.services.features
             for link in feature.login_links
         ],

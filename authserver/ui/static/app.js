@@ -9,6 +9,17 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+for (const button of document.querySelectorAll("button[data-shows]")) {
+  const field = document.getElementById(button.dataset.shows);
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const shown = field.type === "password";
+    field.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+  });
+  field.form.addEventListener("submit", () => { field.type = "password"; });
+}
+
 // A second click on a form under way sends nothing; the server would count it as one submission anyhow.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
@@ -38,6 +49,8 @@ window.addEventListener("pageshow", (event) => {
 
 for (const text of document.querySelectorAll("[data-countdown]")) {
   const number = text.querySelector("[data-seconds]");
+  const waiting = document.getElementById(text.dataset.enables || "");
+  if (waiting) waiting.disabled = true;
   let seconds = Number(text.dataset.countdown);
   const timer = setInterval(() => {
     seconds -= 1;
@@ -46,6 +59,7 @@ for (const text of document.querySelectorAll("[data-countdown]")) {
       return;
     }
     clearInterval(timer);
+    if (waiting) waiting.disabled = false;
     text.textContent = text.dataset.over;
   }, 1000);
 }

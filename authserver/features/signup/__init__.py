@@ -1,0 +1,29 @@
+"""/signup: make an account for oneself (DESIGN §2). /register sends browsers here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authserver.feature import Endpoint, Feature, Link
+from authserver.features.signup.page import sign_up
+from authserver.language import N_
+from authserver.settings import SignUp
+
+if TYPE_CHECKING:
+    from authserver.settings import Settings
+
+
+def _is_offered(settings: Settings) -> bool:
+    return settings.sign_up is not SignUp.OFF
+
+
+_METHODS = frozenset({"GET", "POST"})
+FEATURE = Feature(
+    name="signup",
+    is_offered=_is_offered,
+    endpoints=(
+        Endpoint(path="/signup", methods=_METHODS, handler=sign_up, errors="page"),
+        Endpoint(path="/signup/*", methods=_METHODS, handler=sign_up, errors="page"),
+    ),
+    login_links=(Link(label=N_("Create an account"), path="/signup", goes_on=True),),
+)

@@ -1,0 +1,106 @@
+"""The sign-up page: address, password, name; the code page comes next, whatever is known of the address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from authserver.language import N_
+from authserver.oauth.authorization_request import AuthorizationError
+from authserver.oauth.errors import OAuthError, Refusal
+from authserver.oauth.interaction import Login
+from authserver.phases import UnavailableError
+from authserver.steps.authorization import load_progress, respond_error
+from authserver.steps.browser_session import find_browser_hash, form_token, judge_visit, open_browser
+from authserver.steps.sign_up import NewAccount, begin_sign_up, find_faults
+from authserver.web.answers import redirect_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authserver.feature import Call
+    from authserver.oauth.params import Params
+    from authserver.steps.authorization import Progress
+    from authserver.steps.sign_up import Fault
+    from authserver.web.answers import Answer
+
+
+async def sign_up(call: Call, params: Params) -> Answer:
+    """Answer GET and POST of /signup and of /signup/{transaction}."""
+    progress = None
+    if call.facts.path_parameter:
+        try:
+            progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
+        except AuthorizationError as error:
+            return respond_error(call, error.checked, error)
+    if progress is not None and not isinstance(progress.step, Login):
+        return redirect_answer(f"/authorize/{progress.transaction.id}")  # signed in meanwhile, in another tab
+    if call.facts.method != "POST":
+        return _page(call, NewAccount(email=_hint(progress), password=""), progress)
+    account = NewAccount(
+        email=params.get("email") or "", password=params.get("new-password") or "", name=params.get("name") or ""
+    )
+    if problem := judge_visit(call, params):
+        return _page(call, account, progress, problem=problem, status=403 if problem == "cookies" else 422)
+    return await _submit(call, account, progress)
+
+
+async def _submit(call: Call, account: NewAccount, progress: Progress | None) -> Answer:
+    """Check all fields at once, then begin; the answer is the same for every address."""
+    faults = await find_faults(call, account)
+    if faults:
+        return _page(call, account, progress, problem="fields", faults=faults, status=422)
+    try:
+        code = await begin_sign_up(
+            call,
+            account,
+            browser_hash=find_browser_hash(call),
+            transaction_id=progress.transaction.id if progress is not None else None,
+            app=progress.request.client.client_name if progress is not None else None,
+        )
+    except OAuthError as error:
+        if error.refusal is not Refusal.THROTTLED:
+            raise
+        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
+        page = _page(call, account, progress, problem="throttled", status=429, wait_seconds=wait)
+        return page.with_headers(*error.headers)
+    except UnavailableError as error:
+        page = _page(call, account, progress, problem="busy", status=503)
+        return page.with_headers(("retry-after", str(error.retry_after)))
+    return redirect_answer(f"/verify/{code.id}")
+
+
+def _hint(progress: Progress | None) -> str:
+    hint = (progress.request.login_hint or "") if progress is not None else ""
+    return hint if "@" in hint else ""
+
+
+def _page(
+    call: Call,
+    account: NewAccount,
+    progress: Progress | None,
+    *,
+    problem: str | None = None,
+    faults: Mapping[str, Fault] | None = None,
+    status: int = 200,
+    wait_seconds: int = 0,
+) -> Answer:
+    browser = open_browser(call)
+    client = progress.request.client if progress is not None else None
+    page = call.services.pages.render(
+        "signup/signup.html",
+        title=N_("Create an account"),
+        status=status,
+        transaction=client is not None,
+        action=call.facts.path,
+        csrf=form_token(call, browser),
+        email=account.email,
+        name=account.name,
+        client_name=client.client_name if client else None,
+        client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
+        problem=problem,
+        faults=faults or {},
+        wait_seconds=wait_seconds,
+        sign_in=f"/login/{progress.transaction.id}" if progress is not None else "/login",
+    )
+    return page.with_headers(*browser.headers)
