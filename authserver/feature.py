@@ -126,13 +126,13 @@ EndpointHandler: TypeAlias = "Callable[[Call, Params], Awaitable[Answer]]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One path. ``errors`` says whether a refusal is JSON for a program or a page for a person."""
+    """One path. ``errors`` says what a refusal is: OAuth's JSON, a page for a person, or an RFC 9457 problem."""
 
     path: str
     methods: frozenset[str]
     handler: EndpointHandler
     body: Literal["form", "json"] = "form"
-    errors: Literal["json", "page"] = "json"
+    errors: Literal["json", "page", "problem"] = "json"
     cors: CorsPolicy = "none"
 
 
@@ -178,8 +178,10 @@ class GrantType(Protocol):
     def name(self) -> str:
         """Return the value of ``grant_type`` on the wire."""
 
-    async def prepare(self, call: Call, client: Client, form: Params) -> Prepared | PreparedOnGrant | PreparedOnCode:
-        """Parse and check all that needs no row. No transaction is open."""
+    async def prepare(
+        self, call: Call, client: Client, form: Params
+    ) -> Authorization | Prepared | PreparedOnGrant | PreparedOnCode:
+        """Parse and check all that needs no row: where that is everything, it is decided. No transaction is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,5 +206,6 @@ class Feature:
     grant_types: tuple[GrantType, ...] = ()
     metadata: Callable[[Settings], Mapping[str, object]] = field(default=lambda _: {})
     developer_links: tuple[Link, ...] = ()  # front page, "For developers"
+    account_links: tuple[Link, ...] = ()  # its pages about the user's own account, in the list beside them
     login_links: tuple[Link, ...] = ()  # second ways to sign in, under the login form
     dev_lines: Callable[[str], tuple[tuple[str, str], ...]] = field(default=lambda _: ())  # issuer -> (label, text)

@@ -76,8 +76,7 @@ async def spend_proof(call: Call, caller: Caller) -> None:
     """Spend it in a transaction of its own, for a request that decides nothing; without a proof there is none."""
     if caller.replay_key is None:
         return
-    async with call.services.engine.begin() as tx:
-        await claim_proof(tx, caller)
+    await call.services.engine.retrying(lambda tx: claim_proof(tx, caller))
 
 
 async def _prove(call: Call, client: Client | None, credentials: Credentials) -> Caller:

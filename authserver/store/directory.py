@@ -45,7 +45,9 @@ class Directory:
         self._state: State | None = None
         self._clients: dict[str, Client] = {}
         self._resources: dict[str, Resource] = {}
+        self._every_resource: tuple[Resource, ...] = ()
         self._origins: frozenset[str] = frozenset()
+        self._first_party_origins: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
         self._polled_at = self._confirmed_at = float("-inf")
 
@@ -68,8 +70,8 @@ class Directory:
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """Every resource."""
-        return tuple(self._resources.values())
+        """Every resource; the same object until a poll brings something new."""
+        return self._every_resource
 
     def find_client(self, client_id: str) -> Client | None:
         """Return a client as of the last poll; a disabled one says so itself, a deleted one is not here."""
@@ -98,6 +100,10 @@ class Directory:
     def is_allowed_origin(self, origin: str) -> bool:
         """Tell whether an app that runs in a browser has a redirect URI at this origin (scheme, host and port)."""
         return origin in self._origins
+
+    def is_first_party_origin(self, origin: str) -> bool:
+        """Tell the same of the organisation's own apps only."""
+        return origin in self._first_party_origins
 
     @property
     def age(self) -> float:
@@ -134,7 +140,10 @@ class Directory:
                 known[client.client_id] = client
         self._clients = known
         self._resources = {resource.identifier: resource for resource in known_resources}
+        self._every_resource = tuple(self._resources.values())
         self._origins = frozenset(origin for client in known.values() for origin in _origins(client))
+        own = [client for client in known.values() if client.first_party]
+        self._first_party_origins = frozenset(origin for client in own for origin in _origins(client))
         for callback in self._callbacks:
             await callback()
         self._version = current.version

@@ -8,14 +8,15 @@ from datetime import timedelta
 
 import pytest
 
+from authserver.features.token import client_credentials
 from authserver.oauth.values import ClientType
 from authserver.operations import clients as client_operations
 from authserver.operations import users as user_operations
 from authserver.operations.clients import Offer
 from authserver.operations.errors import OperationError
-from authserver.store import clients
+from authserver.store import clients, resources
 from authserver.store.tables import AuthorizationCodes
-from tests.oauth.examples import CHALLENGE, NATIVE, SECRET, USER, VERIFIER, WEB
+from tests.oauth.examples import CHALLENGE, NATIVE, NOTES, SECRET, USER, VERIFIER, WEB
 from tests.server import SERVICE, SPA, basic
 
 
@@ -232,3 +233,31 @@ async def test_a_code_is_worth_nothing_after_the_logout(server):
     await browser.submit(await browser.get(f"{server.issuer}/end_session"), decision="sign_out")
     response = await server.redeem(code)
     assert (response.json()["error"], server.refusal) == ("invalid_grant", "session_ended")
+
+
+async def test_what_a_client_was_allowed_before_is_decided_anew_when_client_or_resource_changed(server):
+    """The decision is kept for as long as nothing changes, and not longer."""
+    ask = {"grant_type": "client_credentials", "scope": "notes:write"}
+    for _ in range(2):
+        assert (await server.token(SERVICE, **ask)).json()["scope"] == "notes:write"
+    async with server.services.engine.begin() as tx:
+        await clients.update(tx, replace(SERVICE, scope=frozenset({"notes:read"})))
+    await server.services.directory.refresh()
+    assert (await server.token(SERVICE, **ask)).json()["error"] == "invalid_scope"
+    assert server.refusal == "scope_not_allowed"
+    ask["scope"] = "notes:read"
+    assert (await server.token(SERVICE, **ask)).json()["scope"] == "notes:read"
+    async with server.services.engine.begin() as tx:
+        await resources.delete(tx, NOTES.identifier)
+    await server.services.directory.refresh()
+    assert (await server.token(SERVICE, **ask)).json()["error"] == "invalid_scope"
+    assert server.refusal == "scope_unknown"
+
+
+async def test_what_clients_ask_for_cannot_fill_the_memory(server, monkeypatch):
+    monkeypatch.setattr(client_credentials, "MOST_DECIDED", 2)
+    grant_type = server.services.grant_types["client_credentials"]
+    for scope in ("notes:read", "notes:write", "notes:read notes:write", "notes:write notes:read"):
+        response = await server.token(SERVICE, grant_type="client_credentials", scope=scope)
+        assert response.json()["scope"] == " ".join(sorted(scope.split()))
+    assert len(grant_type._decided) <= 2

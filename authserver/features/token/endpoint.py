@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from authserver.feature import PreparedOnCode, PreparedOnGrant
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import printable
-from authserver.steps.client_auth import authenticate_client, claim_proof
+from authserver.oauth.values import Authorization
+from authserver.steps.client_auth import authenticate_client, claim_proof, spend_proof
 from authserver.steps.code_decisions import decide_on_code
 from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue
@@ -15,7 +16,7 @@ from authserver.steps.issue import issue
 if TYPE_CHECKING:
     from authserver.feature import Call, Caller, GrantType, Prepared
     from authserver.oauth.params import Params
-    from authserver.oauth.values import Authorization, Client
+    from authserver.oauth.values import Client
     from authserver.store.engine import Tx
     from authserver.web.answers import Answer
 
@@ -51,8 +52,13 @@ def choose_grant_type(call: Call, client: Client, form: Params) -> GrantType:
     return grant_type
 
 
-async def decide(call: Call, caller: Caller, prepared: Prepared | PreparedOnGrant | PreparedOnCode) -> Authorization:
+async def decide(
+    call: Call, caller: Caller, prepared: Authorization | Prepared | PreparedOnGrant | PreparedOnCode
+) -> Authorization:
     """Run the grant's decision in one short transaction; what a refusal wrote (a revoked family) stays."""
+    if isinstance(prepared, Authorization):
+        await spend_proof(call, caller)
+        return prepared
     if isinstance(prepared, PreparedOnGrant):
         return await decide_on_grant(call, caller, prepared.grant_id, prepared.decide)
     if isinstance(prepared, PreparedOnCode):
