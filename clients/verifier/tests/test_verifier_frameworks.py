@@ -224,7 +224,7 @@ def django_settings(verify, issuer, clocks):
     arguments = {"issuer": issuer.url, "audience": AUDIENCE, "clock": clocks.wall, "monotonic": clocks.monotonic}
     handler = "authserver_verifier.drf.exception_handler"
     rest = {"EXCEPTION_HANDLER": handler, "UNAUTHENTICATED_USER": None, "DEFAULT_RENDERER_CLASSES": RENDERERS}
-    with override_settings(AUTHSERVER_VERIFIER=arguments, REST_FRAMEWORK=rest, ALLOWED_HOSTS=["*"], SECRET_KEY="x"):
+    with override_settings(AUTHSERVER_VERIFIER=arguments, REST_FRAMEWORK=rest, ALLOWED_HOSTS=["*"]):
         yield arguments
 
 
