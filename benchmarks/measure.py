@@ -1,7 +1,8 @@
 """``make bench``: the table on SQLite, and on a PostgreSQL with its own defaults that is brought up for it.
 
 Options are those of ``authserver bench``. A server of yours is measured instead where TEST_DATABASE_URL names one; its
-database must be empty. Where there is no PostgreSQL, SQLite alone is measured, and that is said.
+database must be empty. Where there is no PostgreSQL, SQLite alone is measured, and that is said. Without ``--only``
+the speed of revocation is measured too (``benchmarks.revocation``).
 """
 
 import os
@@ -10,13 +11,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import revocation
 from tests.postgresql_server import NoPostgresqlError, Postgresql
 
 SETTINGS = ("max_connections=100",)  # durability is PostgreSQL's default: fsync, full pages, synchronous commits
 
 
 def main(options: list[str]) -> int:
-    """Run the bench and return its exit code."""
+    """Run the benches and return the worst exit code."""
+    code = _measure_requests(options)
+    if any(option.startswith("--only") for option in options):
+        return code
+    return max(code, revocation.main())
+
+
+def _measure_requests(options: list[str]) -> int:
     url = os.environ.get("TEST_DATABASE_URL")
     if url is not None:
         return _bench(options, url)
