@@ -19,6 +19,7 @@ from authserver.features.consent import FEATURE as CONSENT
 from authserver.features.discovery import FEATURE as DISCOVERY
 from authserver.features.end_session import FEATURE as END_SESSION
 from authserver.features.home import FEATURE as HOME
+from authserver.features.inbox import FEATURE as INBOX
 from authserver.features.introspection import FEATURE as INTROSPECTION
 from authserver.features.language import FEATURE as LANGUAGE
 from authserver.features.login import FEATURE as LOGIN
@@ -93,6 +94,7 @@ FEATURES: Final = (
     SIGNUP,
     VERIFY,
     LANGUAGE,
+    INBOX,
 )
 
 log = structlog.get_logger("authserver")

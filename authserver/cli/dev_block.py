@@ -37,7 +37,13 @@ class Told:
     def demo(self) -> tuple[Demo, ...]:
         """Return what the front page shows of this."""
         samples = (Demo(name=sample.label, value=sample.url, href=sample.url) for sample in self.samples)
-        return (Demo(name="Demo user", value=EMAIL), Demo(name="Password", value=PASSWORD), *samples)
+        inbox = f"{self.settings.issuer}/dev/inbox"
+        return (
+            Demo(name="Demo user", value=EMAIL),
+            Demo(name="Password", value=PASSWORD),
+            Demo(name="Inbox", value=inbox, href=inbox),
+            *samples,
+        )
 
 
 def describe_start(told: Told) -> str:

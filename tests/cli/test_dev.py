@@ -54,9 +54,11 @@ def test_dev_prints_where_everything_is_and_the_commands_work_when_pasted(start,
     process = start("dev", *options_for(ports))
     lines = read_block(process)
     block = "\n".join(lines)
-    assert re.fullmatch(rf"authserver \S+ · dev mode · SQLite var/dev-{issuer}\.sqlite3", lines[0])
+    place = rf"SQLite var/dev-{issuer}\.sqlite3 · mail stays in the inbox page"
+    assert re.fullmatch(rf"authserver \S+ · dev mode · {place}", lines[0])
     assert f"  Issuer       http://localhost:{issuer}" in lines
     assert "  Demo user    ann@example.org  /  correct horse ann" in lines
+    assert f"  Inbox        http://localhost:{issuer}/dev/inbox" in lines
     assert f"Sample app   http://localhost:{web}      Sample API  http://localhost:{api}" in block
     missing = next(line for line in lines if "Not for production yet" in line)
     assert int(re.search(r"\((\d+)\)", missing)[1]) == missing.count(",") + 1
