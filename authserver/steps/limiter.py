@@ -155,7 +155,9 @@ def _wait(row: Attempts, now: datetime, address_limit_scale: float) -> timedelta
         scale = 1 if row.key.kind in _PER_RECIPIENT else address_limit_scale
         return row.first_at + window - now if row.count >= limit * scale else timedelta(0)
     free = FREE_TRIES_OF_AN_ACCOUNT if row.key.kind == "account" else FREE_TRIES
-    return row.last_at + wait_after(row.count, free) - now
+    wait = wait_after(row.count, free)
+    # a free try never waits, also where another transaction counted after this one had read the clock
+    return row.last_at + wait - now if wait else timedelta(0)
 
 
 def _counted(row: Attempts, now: datetime) -> Attempts:
