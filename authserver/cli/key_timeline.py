@@ -10,7 +10,7 @@ from authserver.operations.keys import KeyListing
 from authserver.sealing.records import SigningKey
 
 SHORT_KID: Final = 8  # characters that tell the keys of one issuer apart
-_NARROWEST: Final = 20
+_NARROWEST: Final = 24  # two dates
 _WIDEST: Final = 60
 _LABELS: Final = SHORT_KID + len("  published  ")
 _DAY: Final = timedelta(days=1)

@@ -7,11 +7,12 @@ import typer
 
 from authserver.cli import ports
 from authserver.cli.command import command, make_single
-from authserver.cli.desk import open_box, open_engine, read_settings, refuse_other_schema
+from authserver.cli.desk import make_operator, open_box, open_engine, read_settings, refuse_other_schema
 from authserver.cli.dev_settings import ISSUER_PORT
 from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.terminal import Terminal
 from authserver.logs import configure_logs
+from authserver.operations.rewrap import check_opens
 from authserver.sealing.epoch import EpochError, EpochFile
 from authserver.settings import Settings
 from authserver.store import state
@@ -69,10 +70,11 @@ async def check_may_serve(settings: Settings, terminal: Terminal) -> None:
 
     The application asks the same when it starts; here the answer is one line and not a stack of them.
     """
-    open_box(settings)
+    box = open_box(settings)
     refuse_second_server(settings)
     async with open_engine(settings) as engine:
         await refuse_other_schema(engine, settings)
+        await check_opens(make_operator(settings, engine), box)
         async with engine.read() as tx:
             known = await state.load(tx)
     try:

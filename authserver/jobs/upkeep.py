@@ -11,7 +11,7 @@ from authserver.jobs.follower import KeyFollower
 from authserver.jobs.outbox import MailSender
 from authserver.jobs.runner import Job, Jobs
 from authserver.jobs.status_watch import StatusWatch
-from authserver.operations.keys import ensure_next
+from authserver.operations.keys import ensure_next, erase_dropped
 from authserver.operations.operator import Operator
 from authserver.store import state
 from authserver.store.purge import purge_expired
@@ -48,6 +48,8 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
     async def keep_next_key() -> None:
         for key in await ensure_next(operator, box):
             log.info("signing_key_published", kid=key.kid, alg=key.alg)
+        for kid in await erase_dropped(operator):
+            log.info("signing_key_erased", kid=kid)
 
     async def advance_epoch() -> None:
         """Move the epoch on, so that a restored database is known by its age; the version moves along."""

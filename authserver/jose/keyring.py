@@ -178,9 +178,11 @@ def generate(
     alg: str, box: Box, *, issuer: str, generation: int, publish_at: datetime, sign_from: datetime
 ) -> SigningKey:
     """Return a new sealed key for one of ``schedule.ALGORITHMS``. Up to a second for RSA: not inside a transaction."""
-    private = _generate_private(alg)
-    key = _jose_key(alg, private)
-    kid = key.thumbprint()  # RFC 7638
+    kid = "-"
+    while kid.startswith("-"):  # in an emergency nobody should have to know how to name such a key on a command line
+        private = _generate_private(alg)
+        key = _jose_key(alg, private)
+        kid = key.thumbprint()  # RFC 7638
     public = {name: str(key.dict_value[name]) for name in _PUBLIC_MEMBERS[key.key_type]}
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

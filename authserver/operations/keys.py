@@ -7,7 +7,7 @@ and what the other node has done by then is seen and left as it is. The clock is
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authserver.jose import keyring
@@ -129,6 +129,25 @@ async def ensure_next(operator: Operator, box: Box) -> tuple[SigningKey, ...]:
         await store_changes(tx, operator, "signing_key_published", before=before, after=after)
     known = {key.kid for key in before}
     return tuple(key for key in after if key.kid not in known)
+
+
+async def erase_dropped(operator: Operator) -> tuple[str, ...]:
+    """Erase the private part of keys that are dropped; return their ids. For the key-schedule job."""
+    async with operator.engine.read() as tx:
+        keys, now = await signing_keys.list_all(tx), await tx.now()
+    if not _spent(keys, now):
+        return ()
+    async with operator.begin() as tx:
+        await state.bump(tx)
+        before = tuple(await signing_keys.list_all(tx))
+        spent = _spent(before, now)
+        after = tuple(replace(key, sealed_private=b"") if key.kid in spent else key for key in before)
+        await store_changes(tx, operator, "signing_key_erased", before=before, after=after)
+    return tuple(sorted(spent))
+
+
+def _spent(keys: Iterable[SigningKey], now: datetime) -> frozenset[str]:
+    return frozenset(key.kid for key in keys if key.sealed_private and state_of(key, now) not in LISTED)
 
 
 async def rotate(operator: Operator, box: Box, *, hurry: bool = False) -> tuple[Rotation, ...]:

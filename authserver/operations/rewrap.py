@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authserver.jose.keyring import purpose_of
+from authserver.jose.schedule import LISTED, state_of
 from authserver.operations.errors import OperationError, Problem
 from authserver.sealing.box import UnsealError
 from authserver.sealing.subkeys import purpose_of_master
@@ -52,6 +53,23 @@ async def count_superseded(operator: Operator, box: Box) -> int:
     return sum(box.key_id_of(sealed.value) != box.current for sealed in await _list_sealed(operator))
 
 
+async def check_opens(operator: Operator, box: Box) -> None:
+    """Raise :class:`OperationError` where something that this server needs is sealed under a key that is not here."""
+    for sealed in await _list_sealed(operator):
+        _check_opens(sealed, box)
+
+
+def _check_opens(sealed: _Sealed, box: Box) -> None:
+    try:
+        box.open(sealed.value, purpose=sealed.purpose)
+    except UnsealError as error:
+        raise OperationError(
+            f"The {sealed.name} cannot be opened: {error}. Nothing was changed.",
+            problem=Problem.CONFLICT,
+            fix="Bring the sealing key back that this database was sealed with; it may stand below a newer one.",
+        ) from error
+
+
 async def rewrap(operator: Operator, box: Box, *, on_row: Callable[[int], object] = lambda _: None) -> Rewrapped:
     """Seal every row under the current key; ``on_row`` hears of each that was.
 
@@ -60,14 +78,7 @@ async def rewrap(operator: Operator, box: Box, *, on_row: Callable[[int], object
     every = await _list_sealed(operator)
     before = {box.key_id_of(sealed.value) for sealed in every}
     for sealed in every:
-        try:
-            box.open(sealed.value, purpose=sealed.purpose)
-        except UnsealError as error:
-            raise OperationError(
-                f"The {sealed.name} cannot be opened: {error}. Nothing was changed.",
-                problem=Problem.CONFLICT,
-                fix="Put the missing key below the first one in the sealing key file.",
-            ) from error
+        _check_opens(sealed, box)
     count = 0
     for sealed in every:
         if box.key_id_of(sealed.value) == box.current:
@@ -88,7 +99,7 @@ async def rewrap(operator: Operator, box: Box, *, on_row: Callable[[int], object
 async def _list_sealed(operator: Operator) -> tuple[_Sealed, ...]:
     issuer = operator.settings.issuer
     async with operator.engine.read() as tx:
-        keys, secrets = await signing_keys.list_all(tx), await masters.list_all(tx)
+        keys, secrets, now = await signing_keys.list_all(tx), await masters.list_all(tx), await tx.now()
     found = [
         _Sealed(
             name=f"signing key {key.kid}",
@@ -97,7 +108,7 @@ async def _list_sealed(operator: Operator) -> tuple[_Sealed, ...]:
             replace=lambda tx, anew, key=key: signing_keys.reseal(tx, key, anew),  # type: ignore[misc]  # bound now
         )
         for key in keys
-        if key.sealed_private  # a tombstone holds none
+        if state_of(key, now) in LISTED  # nobody needs to open the others, and most are erased
     ]
     found += [
         _Sealed(

@@ -226,3 +226,16 @@ async def test_a_listing_says_when_a_key_changes_next(operator):
     retired, signing, upcoming = (await keys.find_all(operator))[:3]
     assert retired.next_change_at == retired.key.drop_at
     assert signing.next_change_at == upcoming.key.sign_from
+
+
+async def test_a_dropped_key_loses_its_private_part_and_stays_known(operator):
+    await keys.create_first(operator, BOX)
+    await age(operator, timedelta(days=91))
+    await keys.ensure_next(operator, BOX)
+    assert await keys.erase_dropped(operator) == (), "it is retired, and the others are in use"
+    await age(operator, timedelta(days=2))
+    dropped = [row.kid for row in await rows(operator) if row.generation == 1]
+    assert sorted(await keys.erase_dropped(operator)) == sorted(dropped)
+    assert [row.kid for row in await rows(operator) if not row.sealed_private] == dropped
+    assert await keys.erase_dropped(operator) == ()
+    assert (await keys.export_pem(operator, dropped[0])).startswith("-----BEGIN PUBLIC KEY-----")

@@ -10,11 +10,11 @@ from authserver.jose.keyring import Keyring
 from authserver.operations import keys
 from authserver.operations.errors import OperationError
 from authserver.operations.key_revocation import revoke
-from authserver.operations.rewrap import count_superseded, rewrap
+from authserver.operations.rewrap import check_opens, count_superseded, rewrap
 from authserver.sealing.box import Box
 from authserver.sealing.subkeys import Label, Subkeys
 from authserver.store import audit, masters, signing_keys, state
-from tests.operations.key_rows import BOX, make_rsa_quick, rows
+from tests.operations.key_rows import BOX, age, make_rsa_quick, rows
 
 NEW = Box({"k2": b"n" * 32, "k1": b"k" * 32}, current="k2")
 NEW_ALONE = Box({"k2": b"n" * 32}, current="k2")
@@ -76,7 +76,7 @@ async def test_nothing_is_changed_where_a_row_does_not_open(operator, made):
     before = await rows(operator)
     with pytest.raises(OperationError, match="k1") as caught:
         await rewrap(operator, OTHER)
-    assert "sealing key file" in caught.value.fix
+    assert "sealing key" in caught.value.fix
     assert await rows(operator) == before
 
 
@@ -102,6 +102,17 @@ async def test_it_is_in_the_audit_and_makes_no_process_read_its_keys_again(opera
         events = [row.event for row in await audit.list_all(tx)]
     assert events.count("sealed_anew") == 5
     assert (after.version, after.epoch) == (before.version, before.epoch)
+
+
+async def test_a_dropped_key_that_nobody_can_open_any_more_is_in_nobody_s_way(operator, made):
+    await age(operator, timedelta(days=91))
+    async with operator.engine.begin() as tx:
+        await signing_keys.reseal(tx, (await signing_keys.list_all(tx))[0], OTHER.seal(b"key", purpose="lost"))
+    with pytest.raises(OperationError, match="k3"):
+        await check_opens(operator, BOX)
+    await age(operator, timedelta(days=2))
+    await check_opens(operator, BOX)
+    assert (await rewrap(operator, NEW)).rewrapped == 3, "two keys that sign, and the master"
 
 
 async def test_a_tombstone_holds_nothing_to_seal(operator, made):
