@@ -213,7 +213,7 @@ class Application:
         return Services(
             settings=settings,
             engine=engine,
-            grant_batches=GrantBatches(engine),
+            grant_batches=GrantBatches(engine, outbox),
             code_batches=CodeBatches(engine),
             directory=directory,
             status_lists=StatusLists(settings.issuer),
@@ -224,10 +224,10 @@ class Application:
             hasher=hasher,
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
-            outbox=make_outbox(subkeys, issuer=settings.issuer),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
+        outbox = make_outbox(subkeys, issuer=settings.issuer)
             features=features,
             grant_types=collect_grant_types(features),
             life=self.life,
@@ -241,6 +241,7 @@ class Application:
             behind=Starlette(routes=[Mount("/static", app=static_files())]),
             mounted=("/static/",),
             cors=Cors(services.directory.is_allowed_origin),
+            outbox=outbox,
             error_page=lambda facts, error: render_error(services, facts, error),
             new_request_id=lambda: str(uuid7(self._clock.now())),
             trusted_proxies=services.settings.trusted_proxies,

@@ -27,6 +27,6 @@ async def decide_on_grant(call: Call, caller: Caller, grant_id: UUID, decide: De
 
     async def claim_and_decide(tx: Tx) -> Verdict[T]:
         await claim_proof(tx, caller)  # a refusal here has written nothing, so it may roll back
-        return await decide_in(tx, grant_id, decide)
+        return await decide_in(tx, grant_id, decide, call.services.outbox)
 
     return (await call.services.engine.retrying(claim_and_decide)).get_answer()

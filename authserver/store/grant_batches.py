@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from authserver.oauth.values import Grant
     from authserver.store.audit import AuditEntry
     from authserver.store.engine import Engine, Tx
+    from authserver.store.outbox import Mail, Outbox
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Verdict(Generic[T_co]):
     change: RowChange | None = None
     revoke_reason: str | None = None
     audit: tuple[AuditEntry, ...] = ()
+    mail: tuple[Mail, ...] = ()
 
     def get_answer(self) -> T_co:
         """Return the answer, or raise it where it is a refusal."""
@@ -68,9 +70,10 @@ class _Item:
 class GrantBatches:
     """The hot path to grants: batches for all that is free, a waiting lane for what somebody else has locked."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine; nothing is opened before the first item."""
+    def __init__(self, engine: Engine, outbox: Outbox | None = None) -> None:
+        """Keep the engine, and the outbox of what decisions tell people; nothing is opened before the first item."""
         self._engine = engine
+        self._outbox = outbox
         one_writer = engine.dialect == "sqlite"
         self._decisions: Batcher[_Item, Verdict[object] | None] = Batcher(
             self._decide_batch, lanes=1 if one_writer else LANES
@@ -109,7 +112,7 @@ class GrantBatches:
         async def decide_free(tx: Tx) -> list[Verdict[object] | Exception | None]:
             found = _Found(await grant_rows.lock_free(tx, {item.grant_id for item in items}))
             outcomes = [found.decide(item) if item.grant_id in found else None for item in items]
-            await found.store(tx)
+            await found.store(tx, self._outbox)
             return outcomes
 
         return await self._engine.retrying(decide_free)
@@ -130,7 +133,7 @@ class GrantBatches:
     async def _decide_waiting(self, items: Sequence[_Item]) -> list[Verdict[object] | Exception]:
         """Decide items of one grant."""
         async with self._room:
-            return await self._engine.retrying(lambda tx: _decide_locked(tx, items))
+            return await self._engine.retrying(lambda tx: _decide_locked(tx, items, self._outbox))
 
     async def _read_batch(self, grant_ids: Sequence[UUID]) -> list[GrantAndUser | None]:
         async with self._engine.read() as tx:
@@ -138,21 +141,21 @@ class GrantBatches:
         return [found.get(grant_id) for grant_id in grant_ids]
 
 
-async def decide_in(tx: Tx, grant_id: UUID, decide: Decide[T]) -> Verdict[T]:
+async def decide_in(tx: Tx, grant_id: UUID, decide: Decide[T], outbox: Outbox | None = None) -> Verdict[T]:
     """Decide on a grant in the caller's own transaction, which waits for its row; the caller commits refusals too."""
-    (outcome,) = await _decide_locked(tx, [_Item(grant_id=grant_id, decide=decide, until=deadline())])
+    (outcome,) = await _decide_locked(tx, [_Item(grant_id=grant_id, decide=decide, until=deadline())], outbox)
     if isinstance(outcome, Exception):
         raise outcome
     return cast("Verdict[T]", outcome)
 
 
-async def _decide_locked(tx: Tx, items: Sequence[_Item]) -> list[Verdict[object] | Exception]:
+async def _decide_locked(tx: Tx, items: Sequence[_Item], outbox: Outbox | None) -> list[Verdict[object] | Exception]:
     """Wait for the one grant of these items, decide them in order, store."""
     grant_id = items[0].grant_id
     loaded = await grants.lock(tx, grant_id)
     found = _Found({} if loaded is None else {grant_id: loaded})
     outcomes = [found.decide(item) for item in items]
-    await found.store(tx)
+    await found.store(tx, outbox)
     return outcomes
 
 
@@ -163,6 +166,7 @@ class _Found:
         self._rows = rows
         self._changed: dict[UUID, Grant] = {}
         self._audit: list[AuditEntry] = []
+        self._mail: list[Mail] = []
 
     def __contains__(self, grant_id: UUID) -> bool:
         return grant_id in self._rows
@@ -178,18 +182,23 @@ class _Found:
         except Exception as error:  # noqa: BLE001 - raised to the item's caller, where the edge logs it
             return error
         self._audit += verdict.audit
+        self._mail += verdict.mail
         if row is not None and after is not None:
             self._changed[item.grant_id] = after
             self._rows[item.grant_id] = GrantAndUser(grant=after, user=row.user, now=row.now)
         return verdict
 
-    async def store(self, tx: Tx) -> None:
+    async def store(self, tx: Tx, outbox: Outbox | None) -> None:
         """Write what the decisions changed, and nothing where they changed nothing."""
         if self._changed:
             await grant_rows.store_changes(tx, self._changed.values())
         if self._audit:
             now = next(iter(self._rows.values())).now if self._rows else await tx.now()
             await audit.add_all(tx, self._audit, now)
+        for mail in self._mail:
+            if outbox is None:
+                raise RuntimeError("a decision has mail, and there is no outbox")
+            await outbox.add(tx, mail)
 
 
 def _apply(verdict: Verdict[object], row: GrantAndUser | None) -> Grant | None:

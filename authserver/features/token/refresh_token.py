@@ -17,6 +17,7 @@ from authserver.steps.audit_trail import entry_of_grant
 from authserver.steps.granting import build_authorization
 from authserver.steps.lifetimes import refresh_terms
 from authserver.store.grant_batches import Verdict
+from authserver.store.outbox import Mail
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -71,7 +72,7 @@ def decide(call: Call, client: Client, request: RefreshRequest, found: GrantAndU
         now=found.now if found is not None else call.now,
     )
     if isinstance(decision, RefreshRefused):
-        return _refuse(call, client, grant, decision)
+        return _refuse(call, client, found, decision)
     heard = () if decision.alarm is None else (_entry(call, decision.alarm, client, grant, decision.rule),)
     try:
         authorization = _authorize(call, client, found.user if found is not None else None, request, decision)
@@ -111,14 +112,29 @@ def _successor(call: Call, request: RefreshRequest, decision: RefreshAllowed) ->
     )
 
 
-def _refuse(call: Call, client: Client, grant: Grant | None, refused: RefreshRefused) -> Verdict[Authorization]:
+def _refuse(call: Call, client: Client, found: GrantAndUser | None, refused: RefreshRefused) -> Verdict[Authorization]:
     """Return the refusal with what the rule says: the audit row, the end of a grant whose old token came again."""
     event = "grant_revoked" if refused.revoke_reason else "refresh_token_refused"
+    grant = found.grant if found is not None else None
     return Verdict(
         answer=refused.to_error(),
         revoke_reason=refused.revoke_reason,
         audit=(_entry(call, event, client, grant, refused.refusal),) if refused.audited else (),
+        mail=_notice(client, found) if refused.revoke_reason else (),
     )
+
+
+def _notice(client: Client, found: GrantAndUser | None) -> tuple[Mail, ...]:
+    """Return what the user is told of a token that came twice (DESIGN §5 row 7), where there is a proven address.
+
+    Not from where: the one who presented it may be the app itself, and the reader could not tell.
+    """
+    user = found.user if found is not None else None
+    if user is None or user.email is None or not user.email_verified:
+        return ()
+    parameters = {"app": client.client_name}
+    notice = Mail(kind="refresh_token_reuse", to=user.email, locale=user.locale, parameters=parameters, user_id=user.id)
+    return (notice,)
 
 
 def _entry(call: Call, event: str, client: Client, grant: Grant | None, reason: str) -> AuditEntry:
