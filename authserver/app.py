@@ -41,10 +41,10 @@ from authserver.jose.status_lists import StatusLists
 from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
-from authserver.outbound import Outbound
 from authserver.operations.key_revocation import bury_again
 from authserver.operations.mail import make_outbox
 from authserver.operations.operator import Operator
+from authserver.outbound import Outbound
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import open_box
 from authserver.sealing.refresh_token import RefreshTokenSealer
@@ -209,6 +209,7 @@ class Application:
             now=self._clock.now(),
         )
         outbound = Outbound.from_settings(settings)
+        outbox = make_outbox(subkeys, issuer=settings.issuer)
         features = offered_features(settings)
         return Services(
             settings=settings,
@@ -222,12 +223,12 @@ class Application:
             subkeys=subkeys,
             refresh_tokens=RefreshTokenSealer(subkeys),
             hasher=hasher,
+            outbox=outbox,
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
-        outbox = make_outbox(subkeys, issuer=settings.issuer)
             features=features,
             grant_types=collect_grant_types(features),
             life=self.life,
@@ -240,8 +241,7 @@ class Application:
             [self._route(services, endpoint) for endpoint in endpoints],
             behind=Starlette(routes=[Mount("/static", app=static_files())]),
             mounted=("/static/",),
-            cors=Cors(services.directory.is_allowed_origin),
-            outbox=outbox,
+            cors=Cors(services.directory.is_allowed_origin, services.directory.is_first_party_origin),
             error_page=lambda facts, error: render_error(services, facts, error),
             new_request_id=lambda: str(uuid7(self._clock.now())),
             trusted_proxies=services.settings.trusted_proxies,
