@@ -10,6 +10,12 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``arguments`` are those of the process unless given."""
-    from authserver.cli import root  # noqa: PLC0415  # modules of this package must not cost the import of the tree
+    from authserver import memory  # noqa: PLC0415  # modules of this package must not cost the import of the tree
 
-    return root.run(list(sys.argv[1:] if arguments is None else arguments))
+    memory.begin_start()  # a command ends it when it begins
+    try:
+        from authserver.cli import root  # noqa: PLC0415  # the same
+
+        return root.run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        memory.end_start()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from authserver import memory
 from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.terminal import Terminal
 from authserver.operations.errors import OperationError
@@ -44,6 +45,7 @@ def command(
     def register(function: Callable[..., Awaitable[None] | None]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**given: Any) -> None:  # noqa: ANN401  # what Typer parsed
+            memory.end_start()
             terminal = Terminal(**{option: given.pop(option) for option in _OUTPUT})
             try:
                 result = function(terminal, **given)

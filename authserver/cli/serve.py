@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from authserver import memory
 from authserver.cli import ports
 from authserver.cli.command import command, make_single
 from authserver.cli.desk import make_operator, open_box, open_engine, read_settings, refuse_other_schema
@@ -52,6 +53,8 @@ def serve(
     configure_logs(settings.log_level)
 
     def work() -> int:
+        memory.use_one_arena()
+        memory.begin_start()  # the server ends it
         from authserver.cli.serving import run  # noqa: PLC0415  # each worker makes its own application after the fork
 
         return run(settings, sockets)

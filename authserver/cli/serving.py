@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from authserver import memory
 from authserver.app import create_app
 from authserver.cli.failure import FAILED, INTERRUPTED
 from authserver.feature import Demo, Life
@@ -68,6 +69,12 @@ class Server(uvicorn.Server):
         """Serve until told to stop; where the application cannot start, ``started`` stays False."""
         with contextlib.suppress(SystemExit):  # uvicorn leaves the process; whoever runs this has more to clean up
             await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application and listen."""
+        await super().startup(sockets)
+        memory.keep()
+        memory.end_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Begin to drain at the first signal; stop at the second, and at once at the third."""
