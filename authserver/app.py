@@ -241,7 +241,7 @@ class Application:
             [self._route(services, endpoint) for endpoint in endpoints],
             behind=Starlette(routes=[Mount("/static", app=static_files())]),
             mounted=("/static/",),
-            cors=Cors(services.directory.is_allowed_origin, services.directory.is_first_party_origin),
+            cors=Cors(services.directory.is_allowed_origin),
             error_page=lambda facts, error: render_error(services, facts, error),
             new_request_id=lambda: str(uuid7(self._clock.now())),
             trusted_proxies=services.settings.trusted_proxies,
