@@ -178,11 +178,7 @@ def generate(
     alg: str, box: Box, *, issuer: str, generation: int, publish_at: datetime, sign_from: datetime
 ) -> SigningKey:
     """Return a new sealed key for one of ``schedule.ALGORITHMS``. Up to a second for RSA: not inside a transaction."""
-    kid = "-"
-    while kid.startswith("-"):  # in an emergency nobody should have to know how to name such a key on a command line
-        private = _generate_private(alg)
-        key = _jose_key(alg, private)
-        kid = key.thumbprint()  # RFC 7638
+    private, key, kid = _generate_private(alg)
     public = {name: str(key.dict_value[name]) for name in _PUBLIC_MEMBERS[key.key_type]}
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -214,7 +210,17 @@ def purpose_of(issuer: str, row: SigningKey) -> str:
     return _purpose(issuer, row.kid, row.alg)
 
 
-def _generate_private(alg: str) -> PrivateKey:
+def _generate_private(alg: str) -> tuple[PrivateKey, JoseKey, str]:
+    """Return a key and its kid; none that begins with a dash, which nobody in an emergency should have to quote."""
+    while True:
+        private = _generate_any(alg)
+        key = _jose_key(alg, private)
+        kid = key.thumbprint()  # RFC 7638
+        if not kid.startswith("-"):
+            return private, key, kid
+
+
+def _generate_any(alg: str) -> PrivateKey:
     match alg:
         case "ES256":
             return ec.generate_private_key(ec.SECP256R1())
