@@ -1,19 +1,15 @@
 """The sample APIs in other languages, as their READMEs start them: against an issuer that says anything, and ours."""
 
-import os
 import shutil
 import subprocess
-import time
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from authserver_verifier.testing import FakeIssuer, generate_key
-from tests.flows.fleet import free_ports, running_fleet
+from tests.flows.fleet import running_fleet
+from tests.samples.process import CLIENTS, Sample
 
-CLIENTS = Path(__file__).parents[2] / "clients"
-START_SECONDS = 30  # a hang, not a speed
 BUILD_SECONDS = 300
 
 
@@ -49,36 +45,6 @@ def program(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(name) / name
     shutil.copytree(CLIENTS / name, folder, ignore=shutil.ignore_patterns("node_modules"))
     return build(folder)
-
-
-class Sample:
-    """A running sample."""
-
-    def __init__(self, command, issuer):
-        (port,) = free_ports(1)
-        self.url = f"http://localhost:{port}"
-        environment = {"PATH": os.environ["PATH"], "ISSUER": issuer, "PORT": str(port)}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.http = httpx2.Client(base_url=self.url, trust_env=False)
-
-    def wait(self):
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            assert self.process.poll() is None, self.process.stdout.read()
-            try:
-                return self.http.get("/healthz").raise_for_status()
-            except httpx2.ConnectError:
-                time.sleep(0.05)
-        pytest.fail("the sample did not come up")
-
-    def get(self, path, token=None, scheme="Bearer"):
-        return self.http.get(path, headers={"authorization": f"{scheme} {token}"} if token else {})
-
-    def stop(self):
-        self.http.close()
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 @pytest.fixture

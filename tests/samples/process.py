@@ -1,0 +1,58 @@
+"""A sample as its README starts it: a process of its own, asked over HTTP."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.flows.fleet import free_ports
+
+CLIENTS = Path(__file__).parents[2] / "clients"
+START_SECONDS = 30  # a hang, not a speed
+
+
+class Sample:
+    """A running sample; `url` is its own address, the audience of its tokens."""
+
+    def __init__(self, command: Sequence[str | Path], issuer: str, **environment: str) -> None:
+        (port,) = free_ports(1)
+        self.url = f"http://localhost:{port}"
+        inherited = {"PATH": os.environ["PATH"], "ISSUER": issuer, "PORT": str(port)}
+        self.process = subprocess.Popen(
+            command, env=inherited | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.http = httpx2.Client(base_url=self.url, trust_env=False)
+
+    def wait(self, path: str = "/healthz") -> None:
+        """Wait until it answers."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.process.stdout.read()
+            try:
+                self.http.get(path)
+            except httpx2.ConnectError:
+                time.sleep(0.05)
+            else:
+                return
+        pytest.fail("the sample did not come up")
+
+    def get(self, path: str, token: str | None = None, scheme: str = "Bearer") -> httpx2.Response:
+        """Ask it with a token, or without."""
+        return self.http.get(path, headers={"authorization": f"{scheme} {token}"} if token else {})
+
+    def stop(self) -> None:
+        """End it."""
+        self.http.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def python(program: str, *arguments: str) -> list[str]:
+    """The command that runs a program of `clients/` with the interpreter of these tests."""
+    return [sys.executable, str(CLIENTS / program), *arguments]

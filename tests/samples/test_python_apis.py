@@ -1,0 +1,142 @@
+"""The sample APIs on FastAPI and Django REST framework, against an issuer that says anything, and ours."""
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from authserver_verifier.testing import FakeIssuer, ProofKey
+from tests.browser_client import Browser
+from tests.flows.fleet import CALLBACK, PASSWORD, running_fleet
+from tests.oauth.examples import CHALLENGE, VERIFIER
+from tests.samples.process import Sample, python
+
+PROGRAMS = {"fastapi": "api_fastapi/app.py", "django": "api_django/app.py"}
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def command(request):
+    return python(PROGRAMS[request.param])
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    with FakeIssuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(command, issuer):
+    sample = Sample(command, issuer.url)
+    try:
+        sample.wait()
+        yield sample
+    finally:
+        sample.stop()
+
+
+def test_a_request_without_a_token_is_challenged_and_pointed_to_the_metadata(api, issuer):
+    answer = api.get("/whoami")
+    metadata = f"{api.url}/.well-known/oauth-protected-resource"
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith(f'Bearer realm="{api.url}"')
+    assert f'resource_metadata="{metadata}"' in answer.headers["www-authenticate"]
+    said = api.get(metadata).json()
+    assert (said["resource"], said["authorization_servers"]) == (api.url, [issuer.url])
+
+
+def test_a_good_token_opens_what_its_scope_opens(api, issuer):
+    both = issuer.token(api.url, scope="api:read api:write")
+    said = api.get("/whoami", both).json()
+    assert (said["subject"], said["client_id"], said["scope"]) == ("alice", "notes-app", "api:read api:write")
+    bearer = {"authorization": f"Bearer {both}"}
+    assert api.http.post("/notes", json={"text": "hello"}, headers=bearer).status_code == 201
+    assert api.get("/notes", both).json() == {"notes": ["hello"]}
+    assert api.get("/notes", issuer.token(api.url, scope="api:read", sub="bob")).json() == {"notes": []}
+    assert api.http.post("/notes", json={"text": 7 * ["x"]}, headers=bearer).status_code in {400, 422}
+
+
+def test_too_little_scope_is_403_and_names_what_is_missing(api, issuer):
+    answer = api.get("/notes", issuer.token(api.url, scope="api:write"))
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="api:read"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("change", [{"aud": "https://other.example"}, {"exp": 1}, {"header": {"typ": "JWT"}}])
+def test_a_token_that_is_not_for_this_api_is_refused(api, issuer, change):
+    answer = api.get("/whoami", issuer.token(**({"audience": api.url} | change)))
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_token_bound_to_a_key_needs_its_proof(api, issuer):
+    key = ProofKey()
+    token = issuer.token(api.url, cnf={"jkt": key.thumbprint})
+    assert api.get("/whoami", token).headers["www-authenticate"].startswith("DPoP ")
+    headers = key.headers("GET", f"{api.url}/whoami", token)
+    assert api.http.get("/whoami", headers=headers).status_code == 200
+    assert api.http.get("/whoami", headers=headers).status_code == 401
+
+
+def test_what_cannot_be_right_is_said_at_the_start(command):
+    sample = Sample(command, "http://issuer.example")
+    output, _ = sample.process.communicate(timeout=60)
+    sample.stop()
+    assert sample.process.returncode != 0
+    assert b"http is for this machine only" in output
+
+
+# --- with our issuer --------------------------------------------------------------------------------------------------
+
+
+async def sign_in(http, issuer, authorization_url):
+    """Sign in as eve and allow what is asked; return the code."""
+    browser = Browser(http, issuer)
+    page = await browser.open(authorization_url)
+    page = await browser.follow(await browser.submit(page, username="eve", password=PASSWORD))
+    while page.status_code == 200:
+        page = await browser.follow(await browser.submit(page, decision="allow"))
+    return parse_qs(urlsplit(page.headers["location"]).query)["code"][0]
+
+
+async def fetch_tokens(issuer, client_id, audience):
+    """Run the code flow of a public client."""
+    request = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": CALLBACK,
+        "scope": "api:read api:write",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        "resource": audience,
+    }
+    async with httpx2.AsyncClient(base_url=issuer, trust_env=False) as http:
+        code = await sign_in(http, issuer, str(httpx2.URL(f"{issuer}/authorize", params=request)))
+        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "redirect_uri": CALLBACK}
+        answer = await http.post("/token", data=form | {"client_id": client_id})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(command, tmp_path):
+    with running_fleet(f"sqlite:///{tmp_path / 'issuer.sqlite3'}", tmp_path, 1) as fleet:
+        api = Sample(command, fleet.issuer)
+        try:
+            api.wait()
+            scopes = ["--scope", "api:read", "--scope", "api:write", "--verified-scope", "api:write"]
+            fleet.run("resources", "create", api.url, "--name", "Sample", *scopes)
+            fleet.run("users", "create", "eve", "--email", "eve@example.org", "--password-stdin", stdin=f"{PASSWORD}\n")
+            metadata = {"redirect_uris": [CALLBACK], "scope": "api:read api:write"}
+            client_id = fleet.create_client("App", "native", metadata)["client_id"]
+            tokens = asyncio.run(fetch_tokens(fleet.issuer, client_id, api.url))
+            before = api.get("/experiment", tokens["access_token"]).json()
+            fleet.run("users", "update", "eve", "--email-verified")
+            form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": client_id}
+            renewed = httpx2.post(f"{fleet.issuer}/token", data=form, trust_env=False).json()
+            after = api.get("/experiment", renewed["access_token"]).json()
+        finally:
+            api.stop()
+    assert before == {"access": "limited", "missing_scope": "api:write"}
+    assert after == {"access": "full", "missing_scope": ""}
