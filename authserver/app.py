@@ -14,6 +14,14 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from authserver.feature import Call, Feature, Life, Live, Services
+from authserver.features.account import FEATURE as ACCOUNT
+from authserver.features.account_activity import FEATURE as ACCOUNT_ACTIVITY
+from authserver.features.account_apps import FEATURE as ACCOUNT_APPS
+from authserver.features.account_data import FEATURE as ACCOUNT_DATA
+from authserver.features.account_devices import FEATURE as ACCOUNT_DEVICES
+from authserver.features.account_email import FEATURE as ACCOUNT_EMAIL
+from authserver.features.account_password import FEATURE as ACCOUNT_PASSWORD
+from authserver.features.account_profile import FEATURE as ACCOUNT_PROFILE
 from authserver.features.authorize import FEATURE as AUTHORIZE
 from authserver.features.consent import FEATURE as CONSENT
 from authserver.features.discovery import FEATURE as DISCOVERY
@@ -94,6 +102,14 @@ FEATURES: Final = (
     SIGNUP,
     VERIFY,
     LANGUAGE,
+    ACCOUNT,
+    ACCOUNT_PROFILE,
+    ACCOUNT_EMAIL,
+    ACCOUNT_PASSWORD,
+    ACCOUNT_DEVICES,
+    ACCOUNT_APPS,
+    ACCOUNT_ACTIVITY,
+    ACCOUNT_DATA,
     INBOX,
 )
 

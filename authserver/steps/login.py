@@ -72,14 +72,8 @@ async def prove_again(call: Call, user: User, password: str) -> ProvenByPassword
 
 async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool) -> Started:
     """Begin the session in one transaction; what the proof relied on is checked again under the user's lock."""
-    password_hash = proven.user.password_hash
     async with call.services.engine.begin() as tx:
-        if proven.new_hash is not None and await users.rehash(tx, proven.user.id, password_hash, proven.new_hash):
-            password_hash = proven.new_hash  # written before the row is locked for sharing: two logins must not wait
-        user = await users.lock_for_share(tx, proven.user.id)
-        if user is None or not user.is_active or user.password_hash != password_hash:
-            raise wrong_password()  # changed or turned off meanwhile; nothing was written
-        await proven.forgive(tx)
+        user = await confirm(tx, proven)
         started = await start_session(
             call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
         )
@@ -92,6 +86,22 @@ async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool
             detail={"amr": " ".join(AMR_PASSWORD)},
         )
     return started
+
+
+async def confirm(tx: Tx, proven: ProvenByPassword) -> User:
+    """Return the user, held, after checking again what the proof relied on; the tries before it are forgotten.
+
+    A newer hash of the same password is stored. Raise ``PASSWORD_WRONG`` where it was changed or the account turned
+    off meanwhile; nothing was written then.
+    """
+    password_hash = proven.user.password_hash
+    if proven.new_hash is not None and await users.rehash(tx, proven.user.id, password_hash, proven.new_hash):
+        password_hash = proven.new_hash  # written before the row is locked for sharing: two logins must not wait
+    user = await users.lock_for_share(tx, proven.user.id)
+    if user is None or not user.may_sign_in or user.password_hash != password_hash:
+        raise wrong_password()
+    await proven.forgive(tx)
+    return user
 
 
 async def _reserve(call: Call, tx: Tx, attempt: Try) -> OAuthError | None:
@@ -111,7 +121,7 @@ async def _prove(call: Call, user: User | None, attempt: Try, password: str) -> 
     verdict = await hasher.verify(user.password_hash, password)
     if not verdict.ok:
         raise wrong_password()
-    if not user.is_active:
+    if not user.may_sign_in:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
     new_hash = await hasher.hash(password) if verdict.needs_rehash else None
     return ProvenByPassword(user=user, new_hash=new_hash, attempt=attempt)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SESSION: Final = "__Host-session"
 BROWSER: Final = "__Host-browser"  # binds a sign-in under way to the browser that began it
 DEVICE: Final = "__Host-device"  # a browser in which the user has signed in before
+RETURN: Final = "__Host-return"  # the account page to show after signing in
+NOTICE: Final = "__Host-notice"  # a word for what has just been done, to be said once
 LANGUAGE: Final = "__Host-language"  # chosen on one of our pages; no secret
 
 _ATTRIBUTES: Final = "; Path=/; Secure; HttpOnly; SameSite=Lax"

@@ -96,11 +96,11 @@ def _in_python(tree: ast.AST) -> Iterator[Message]:
             yield texts[0]
         elif name == "count_words" and texts[0] and texts[1]:
             yield texts[0], texts[1]
-        elif name == "render":
+        elif name in {"render", "render_account", "ask_proof"}:
             yield from (
                 text
                 for keyword in node.keywords
-                if keyword.arg == "title"
+                if keyword.arg in {"title", "what"}
                 for part in ast.walk(keyword.value)
                 if (text := _text(part)) and _is_title(keyword.value, part)
             )

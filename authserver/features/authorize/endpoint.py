@@ -12,6 +12,7 @@ from authserver.oauth.authorization_request import AuthorizationError, Checked
 from authserver.oauth.errors import OAuthError
 from authserver.oauth.interaction import AskConsent, Issue, Login, Refuse
 from authserver.oauth.values import Transaction
+from authserver.steps.account import RESTORE
 from authserver.steps.authorization import (
     TRANSACTION_LIFETIME,
     check_request,
@@ -70,6 +71,9 @@ async def resume(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the cont
         progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
     except AuthorizationError as error:
         return respond_error(call, error.checked, error)
+    user = progress.signed_in.user if progress.signed_in is not None else None
+    if user is not None and user.may_sign_in and user.delete_at is not None:
+        return redirect_answer(f"{RESTORE}?transaction={progress.transaction.id}")  # it leads back here
     finished_at = progress.transaction.finished_at
     if finished_at is not None and progress.now >= finished_at + FINISHED_AGAIN:
         return _already_signed_in(call, progress)

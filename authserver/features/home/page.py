@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authserver.steps.account import ACCOUNT, RESTORE, go_on_after_sign_in
 from authserver.steps.browser_session import find_signed_in, form_token, open_browser
+from authserver.web.answers import redirect_answer
 from authserver.web.pages import Fact, Link
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ async def home(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contra
     issuer = services.settings.issuer
     async with services.engine.begin() as tx:
         signed_in = await find_signed_in(call, tx)
+    if signed_in is not None and (answer := go_on_after_sign_in(call)) is not None:
+        return answer
+    if signed_in is not None and signed_in.user.may_sign_in and signed_in.user.delete_at is not None:
+        return redirect_answer(RESTORE)
     browser = open_browser(call)
     user = signed_in.user if signed_in is not None and signed_in.user.is_active else None
     links = [link for feature in services.features for link in feature.developer_links]
@@ -29,7 +35,7 @@ async def home(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contra
         sign_in="/login",
         sign_out="/end_session",
         csrf=form_token(call, browser),
-        account_links=[],
+        account_links=[Link(text=services.pages.words("Your account"), href=ACCOUNT)] if user is not None else [],
         endpoints=[
             Link(text=services.pages.words("Issuer"), href=issuer),
             *(Link(text=services.pages.words(link.label), href=issuer + link.path) for link in links),

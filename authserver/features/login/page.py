@@ -11,7 +11,13 @@ from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.interaction import Login
 from authserver.phases import UnavailableError
 from authserver.steps.authorization import load_progress, respond_error
-from authserver.steps.browser_session import find_browser_hash, form_token, judge_own_form, open_browser
+from authserver.steps.browser_session import (
+    find_browser_hash,
+    find_signed_in,
+    form_token,
+    judge_own_form,
+    open_browser,
+)
 from authserver.steps.login import prove_by_password, sign_in
 from authserver.web.answers import redirect_answer
 from authserver.web.csrf import foreign_form
@@ -40,6 +46,7 @@ class Form:
 
     username: str = ""
     shared_computer: bool = False
+    is_signed_in: bool = False
 
 
 async def login(call: Call, params: Params) -> Answer:
@@ -54,10 +61,21 @@ async def login(call: Call, params: Params) -> Answer:
         form = Form(username=params.get("username") or "", shared_computer=params.get("shared_computer") is not None)
         return await _submit(call, params, form, progress)
     if progress is None:
-        return _page(call, Form(), None)
+        return _page(call, await _begin_again(call) if "again" in params else Form(), None)
     if not isinstance(progress.step, Login) and "switch" not in params:
         return _already_signed_in(call, progress)
     return _page(call, Form(username=progress.request.login_hint or ""), progress)
+
+
+async def _begin_again(call: Call) -> Form:
+    """Return the form for somebody who is signed in and is to prove it once more, before a change to the account."""
+    async with call.services.engine.begin() as tx:
+        signed_in = await find_signed_in(call, tx)
+    if signed_in is None:
+        return Form()
+    return Form(
+        username=signed_in.user.username, shared_computer=signed_in.session.shared_computer, is_signed_in=True
+    )
 
 
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
@@ -120,6 +138,7 @@ def _page(
         csrf=form_token(call, browser),
         username=form.username,
         shared_computer=form.shared_computer,
+        is_signed_in=form.is_signed_in,
         client_name=client.client_name if client else None,
         client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
         problem=problem,

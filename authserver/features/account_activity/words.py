@@ -1,0 +1,42 @@
+"""What each event is called where its person reads it; events that are not here are not shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from authserver.language import N_
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVENTS: Final[Mapping[str, str]] = {
+    "account_deletion_asked": N_("Deletion of the account asked for"),
+    "account_kept": N_("Account kept after all"),
+    "code_replayed": N_("An app's access was ended because a one-time code came twice"),
+    "consent_denied": N_("Access not allowed"),
+    "consent_given": N_("Access allowed"),
+    "consent_withdrawn": N_("Access taken back"),
+    "data_exported": N_("Data downloaded"),
+    "email_change_asked": N_("Another e-mail address asked for"),
+    "email_changed": N_("E-mail address changed"),
+    "grant_revoked": N_("An app's access was ended"),
+    "mailed_code_wrong": N_("A wrong code from a mail was entered"),
+    "other_sessions_ended": N_("Signed out everywhere else"),
+    "password_changed": N_("Password changed"),
+    "password_set": N_("A new password was set"),
+    "profile_changed": N_("Profile changed"),
+    "session_ended": N_("Signed out"),
+    "user_created": N_("Account made"),
+    "user_disabled": N_("Account turned off"),
+    "user_enabled": N_("Account turned on again"),
+    "user_signed_in": N_("Signed in"),
+    "user_updated": N_("Account changed"),
+}
+
+# The first of a sign-in's methods (RFC 8176) that has words of its own says how somebody signed in.
+SIGN_IN_WAYS: Final[Mapping[str, str]] = {
+    "swk": N_("Signed in with a passkey"),
+    "hwk": N_("Signed in with a passkey"),
+    "otp": N_("Signed in with password and a code"),
+    "pwd": N_("Signed in with the password"),
+}

@@ -1,0 +1,126 @@
+"""The devices page: one entry for each browser, with its last use and the apps signed in through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from authserver.language import N_
+from authserver.oauth.interaction import is_live
+from authserver.steps import browser_session
+from authserver.steps.account import answer_done, hold_account, render_account
+from authserver.steps.audit_trail import record
+from authserver.store import grants, sessions
+from authserver.web.answers import redirect_answer
+from authserver.web.cookies import SESSION, clear_cookie
+from authserver.web.user_agent import describe_browser
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.params import Params
+    from authserver.oauth.values import Grant
+    from authserver.steps.account import Visit
+    from authserver.store.sessions import Browser
+    from authserver.web.answers import Answer
+
+REASON: Final = "signed_out_by_user"
+_DONE: Final = {
+    "device_signed_out": N_("That device is signed out."),
+    "others_signed_out": N_("You are signed out everywhere else."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A browser as the page shows it; times are in words."""
+
+    session: str
+    browser: str
+    address: str
+    first_used: str
+    last_used: str
+    is_this: bool
+    apps: tuple[str, ...]
+
+
+async def devices(call: Call, params: Params, visit: Visit) -> Answer:
+    """Answer GET and POST /account/devices: decision = sign_out (of one ``session``) | sign_out_others."""
+    if visit.is_post and not visit.is_stale:
+        decision = params.get("decision")
+        if decision == "sign_out_others":
+            return await _sign_out_others(call, visit)
+        session_id = _parse_id(params.get("session"))
+        if decision == "sign_out" and session_id is not None:
+            return await _sign_out(call, visit, session_id)
+    async with call.services.engine.begin() as tx:
+        now = await tx.now()
+        browsers = await sessions.list_browsers(tx, visit.user.id)
+        held = await grants.list_all(tx, user_id=visit.user.id)
+    idle = call.services.settings.session_idle_lifetime
+    shown = [_show(call, visit, browser, held) for browser in browsers if is_live(browser.session, idle, now)]
+    return render_account(
+        call,
+        visit,
+        "account/devices.html",
+        title="Devices",
+        status=422 if visit.is_post else 200,
+        problem="stale" if visit.is_stale else None,
+        done=_DONE,
+        devices=sorted(shown, key=lambda device: not device.is_this),
+    )
+
+
+def _show(call: Call, visit: Visit, browser: Browser, held: tuple[Grant, ...]) -> Device:
+    pages, directory = call.services.pages, call.services.directory
+    session = browser.session
+    apps = {grant.client_id for grant in held if grant.session_id == session.id}
+    clients = (directory.find_client(client_id) for client_id in apps)
+    return Device(
+        session=str(session.id),
+        browser=describe_browser(browser.user_agent) or pages.words("Unknown browser"),
+        address=browser.address,
+        first_used=pages.time(session.created_at, visit.zone),
+        last_used=pages.time(session.last_seen_at, visit.zone),
+        is_this=session.id == visit.session.id,
+        apps=tuple(sorted(client.client_name for client in clients if client is not None)),
+    )
+
+
+async def _sign_out(call: Call, visit: Visit, session_id: UUID) -> Answer:
+    """End one of this user's sessions; anybody else's is as if it did not exist."""
+    async with call.services.engine.begin() as tx:
+        await hold_account(tx, visit)
+        session = await sessions.get(tx, session_id)
+        is_own = session is not None and session.user_id == visit.user.id
+        if is_own and await browser_session.end_session(tx, session_id, await tx.now(), REASON):
+            detail = {"reason": REASON}
+            await record(call, tx, "session_ended", user_id=visit.user.id, session_id=session_id, detail=detail)
+    if session_id == visit.session.id:
+        return redirect_answer("/", clear_cookie(SESSION), log={"user": visit.user.sub})
+    return answer_done(call.facts.path, "device_signed_out", log={"user": visit.user.sub})
+
+
+async def _sign_out_others(call: Call, visit: Visit) -> Answer:
+    """End every other session, and what apps hold through them, those that would outlive a logout too (DESIGN §5)."""
+    async with call.services.engine.begin() as tx:
+        await hold_account(tx, visit)
+        user_id, keep = visit.user.id, visit.session.id
+        ended = await sessions.end_all_of_user(tx, user_id, at=await tx.now(), reason=REASON, except_id=keep)
+        revoked = await grants.revoke_of_user(tx, user_id, REASON, except_session=keep)
+        await record(
+            call,
+            tx,
+            "other_sessions_ended",
+            user_id=user_id,
+            session_id=keep,
+            detail={"sessions_ended": ended, "grants_revoked": revoked},
+        )
+    return answer_done(call.facts.path, "others_signed_out", log={"user": visit.user.sub})
+
+
+def _parse_id(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

@@ -1,0 +1,104 @@
+"""Another e-mail address for an account: pending until a code sent to it comes back (SECURITY row 114).
+
+The old address hears of it at once, so that its owner can still act; the new one is the account's only when it is
+proven, and then a verified one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.mailed_code_rules import Purpose
+from authserver.steps.audit_trail import record
+from authserver.steps.mailed_codes import CodeRequest, asked_by, redeem_code, resend_code, send_code
+from authserver.store import mailed_codes, users
+from authserver.store.engine import ConflictError
+from authserver.store.outbox import Mail
+from authserver.web.page_language import current_language
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from authserver.feature import Call
+    from authserver.oauth.mailed_code_rules import MailedCode
+    from authserver.oauth.values import User
+    from authserver.steps.mailed_codes import Delivery
+    from authserver.store.engine import Tx
+
+
+async def ask_for_email(
+    call: Call, tx: Tx, user: User, email: str, *, browser_hash: bytes | None, session_id: UUID | None = None
+) -> MailedCode:
+    """Send a code to the new address and word of it to the old one; the account stays as it is, its row is held.
+
+    Nothing goes to an address that is another account's, and nobody can tell.
+    """
+    request = CodeRequest(
+        purpose=Purpose.CHANGE_EMAIL,
+        email=email,
+        delivery=await _delivery(tx, email, user),
+        user_id=user.id,
+        browser_hash=browser_hash,
+    )
+    code = await send_code(call, tx, request)
+    await record(call, tx, "email_change_asked", user_id=user.id, session_id=session_id, detail={})
+    if user.email is not None and user.email_verified:
+        notice = Mail(
+            kind="email_change_notice",
+            to=user.email,
+            locale=user.locale or current_language(),
+            parameters={**asked_by(call), "new_address": email},
+            user_id=user.id,
+        )
+        await call.services.outbox.add(tx, notice)
+    return code
+
+
+async def ask_again(call: Call, code_id: str, user: User, *, browser_hash: bytes | None) -> MailedCode:
+    """Send another code in place of one; raise what :func:`resend_code` raises."""
+
+    async def delivery(tx: Tx, code: MailedCode) -> Delivery:
+        return await _delivery(tx, code.email, user)
+
+    return await resend_code(call, code_id, Purpose.CHANGE_EMAIL, browser_hash=browser_hash, delivery=delivery)
+
+
+async def change_email(
+    call: Call, code_id: str, text: str, user: User, *, browser_hash: bytes | None, session_id: UUID | None = None
+) -> User:
+    """Take the code and make the address it was sent to the account's own, verified; return the account.
+
+    Raise what :func:`redeem_code` raises, ``USER_GONE``, or ``ADDRESS_TAKEN`` where another account proved it first.
+    """
+
+    async def fulfil(tx: Tx, code: MailedCode) -> User:
+        before = await users.lock(tx, user.id)
+        if before is None or not before.is_active or code.user_id != user.id:
+            raise OAuthError(ErrorCode.ACCESS_DENIED, "the account is gone", Refusal.USER_GONE, status=403)
+        is_also_name = before.email is not None and users.name_key(before.username) == users.name_key(before.email)
+        after = replace(
+            before,
+            email=code.email,
+            email_verified=True,
+            username=code.email if is_also_name else before.username,  # a name with @ is the account's own address
+            updated_at=await tx.now(),
+        )
+        await users.update(tx, after)
+        await mailed_codes.claim_all_of_user(tx, user.id)  # codes on their way to the old address prove nothing now
+        await record(call, tx, "email_changed", user_id=user.id, session_id=session_id, detail={})
+        return after
+
+    try:
+        return await redeem_code(call, code_id, Purpose.CHANGE_EMAIL, text, browser_hash=browser_hash, fulfil=fulfil)
+    except ConflictError as error:
+        raise OAuthError(
+            ErrorCode.ACCESS_DENIED, "another account has this address", Refusal.ADDRESS_TAKEN, status=409
+        ) from error
+
+
+async def _delivery(tx: Tx, email: str, user: User) -> Delivery:
+    owner = await users.find_by_login(tx, email)
+    is_anothers = owner is not None and owner.id != user.id and owner.email_verified  # else nobody has proven it yet
+    return "nothing" if is_anothers else "code"
