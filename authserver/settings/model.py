@@ -101,7 +101,9 @@ class Settings(BaseSettings):
         "What outbound requests may reach although its address is private; plain http to these too.",
         "networks and host:port, comma-separated",
     )
-    outbound_ca_file: Path | None = setting(None, "One more CA for outbound https, as PEM.", "a file that can be read")
+    outbound_ca_file: Path | None = setting(
+        None, "One more CA for outbound https and the mail server, as PEM.", "a file that can be read"
+    )
     address_limit_scale: float = setting(
         1.0,
         "Multiplies every limit per address, for users behind one NAT and for load tests.",
