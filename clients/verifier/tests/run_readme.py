@@ -58,7 +58,7 @@ def main():
     with FakeIssuer() as issuer:
         programs = [lines.replace("https://login.example.com", issuer.url) for lines in find_programs(readme, heading)]
         if heading.startswith("Django"):
-            app = make_django_app(*programs)
+            app = make_django_app(*programs[:2])
         else:
             names = {"__name__": "notes"}
             exec(programs[0], names)

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 README = ROOT / "README.md"
+MANUAL = ROOT.parents[1] / "docs" / "how-to" / "verify-tokens.md"
 FRAMEWORKS = {
     "FastAPI": "fastapi",
     "Starlette": "starlette",
@@ -75,17 +76,29 @@ def environment(wheel, tmp_path):
     return make
 
 
-@pytest.mark.parametrize(("heading", "extra"), FRAMEWORKS.items())
-def test_the_lines_for_each_framework_guard_an_endpoint_where_only_the_wheel_is_installed(heading, extra, environment):
-    program = [environment(extra), "-W", "error", HERE / "run_readme.py", README, heading]
+def run(python, page, heading):
+    """Run the lines under a heading; return status, challenge and body of the three answers."""
+    program = [python, "-W", "error", HERE / "run_readme.py", page, heading]
     clean = {"PATH": os.environ["PATH"]}
     done = subprocess.run(program, capture_output=True, text=True, timeout=100, env=clean, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
-    allowed, narrow, anonymous = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("heading", "extra"), FRAMEWORKS.items())
+def test_the_lines_for_each_framework_guard_an_endpoint_where_only_the_wheel_is_installed(heading, extra, environment):
+    allowed, narrow, anonymous = run(environment(extra), README, heading)
     assert [allowed[0], narrow[0], anonymous[0]] == [200, 403, 401]
     assert allowed[2] == {"owner": "alice"}
     assert 'error="insufficient_scope"' in narrow[1]
     assert anonymous[1].startswith('Bearer realm="https://notes.example.com"')
+
+
+@pytest.mark.skipif(not MANUAL.exists(), reason="the manual is in the issuer's repository")
+@pytest.mark.parametrize("heading", [heading for heading in FRAMEWORKS if FRAMEWORKS[heading]])
+def test_the_lines_in_the_manual_do_the_same(heading):
+    answers = run(sys.executable, MANUAL, heading)
+    assert [answer[0] for answer in answers] == [200, 403, 401]
 
 
 def test_the_environment_holds_no_framework_and_no_server_unasked(environment):
