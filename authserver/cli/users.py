@@ -1,6 +1,10 @@
 """``authserver users``: people's accounts."""
 
+import asyncio
+import csv
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -9,9 +13,12 @@ from authserver.cli.command import command, make_noun
 from authserver.cli.desk import open_desk
 from authserver.cli.failure import WRONG_USAGE, CommandFailedError
 from authserver.cli.options import DryRun, Yes
+from authserver.cli.progress import Progress
 from authserver.cli.records import record_cut, record_user
 from authserver.cli.terminal import Terminal
 from authserver.operations import users
+from authserver.operations.django_users import ReadingRules, read_file
+from authserver.operations.user_import import Imported, import_users
 from authserver.operations.users import UserChanges
 
 app = make_noun(
@@ -154,6 +161,72 @@ async def delete(terminal: Terminal, who: Who, *, yes: Yes = False, dry_run: Dry
         if terminal.may_go_on(effect, yes=yes, dry_run=dry_run):
             cut = await users.delete(desk.operator, who)
         terminal.show(record_cut(cut))
+
+
+@command(
+    app,
+    "import",
+    examples="""
+    python manage.py dumpdata auth.user account.emailaddress > people.json && authserver users import people.json
+    authserver users import people.csv --email-verified --dry-run
+    authserver users import people.json --model accounts.customer --map ids.csv
+    """,
+)
+async def import_people(
+    terminal: Terminal,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What Django's dumpdata wrote, or a CSV file.")],
+    *,
+    model: Annotated[str | None, typer.Option("--model", help="The users' model; by default any *.user.")] = None,
+    email_verified: Annotated[
+        bool, typer.Option("--email-verified", help="Every address in the file is known to be theirs.")
+    ] = False,
+    drop_unreadable_passwords: Annotated[
+        bool, typer.Option("--drop-unreadable-passwords", help="Import those accounts without a password.")
+    ] = False,
+    id_map: Annotated[
+        Path | None, typer.Option("--map", metavar="CSV", help="Write each account's old id and new sub there.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Import people with their passwords; run it again to go on where it was stopped.
+
+    Who is here already stays as they are. Rows that cannot be imported are listed, and the exit code is 1.
+    """
+    rules = ReadingRules(model=model, all_verified=email_verified, drop_unreadable_passwords=drop_unreadable_passwords)
+    found = read_file(_read_text(file), rules)
+    progress = Progress(terminal, f"of {len(found.users)} read")
+    try:
+        async with open_desk(terminal) as desk:
+            operator = desk.operator.rehearsing() if dry_run else desk.operator
+            result = await import_users(operator, found.users, on_batch=progress.advance)
+    except asyncio.CancelledError:  # Ctrl-C
+        progress.end()
+        terminal.say(f"Stopped after {progress.done} of {len(found.users)}. To go on, run the same command again.")
+        raise
+    progress.end()
+    faults = [*found.faults, *result.faults]
+    if id_map is not None and not dry_run:
+        _write_map(id_map, result.accounts)
+    for fault in faults:
+        terminal.say(f"{fault.place}: {fault.username or '(no name)'}: {fault.reason}")
+    terminal.show({"created": result.created, "known": result.known, "failed": len(faults)})
+    if faults:
+        raise CommandFailedError(f"{len(faults)} rows were not imported.", fix="Correct them and run it again.")
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailedError(f"{file} cannot be read: {error}", exit_code=WRONG_USAGE) from error
+
+
+def _write_map(path: Path, accounts: Sequence[Imported]) -> None:
+    """Write which subject each of the other system's users is here; nothing of it is a secret."""
+    with path.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(("id", "sub"))
+        writer.writerows((one.source_id, one.user.sub) for one in accounts)
 
 
 def _read_password(terminal: Terminal, *, password_stdin: bool) -> str:

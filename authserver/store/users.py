@@ -14,6 +14,7 @@ from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Users
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -32,6 +33,22 @@ def name_key(text: str) -> str:
 async def add(tx: Tx, user: User) -> None:
     """Store a new account; raise ConflictError where its name, or its verified address, is another one's."""
     await tx.execute(insert(Users).values(_to_columns(user)))
+
+
+async def add_all(tx: Tx, new: Sequence[User]) -> None:
+    """Store many accounts at once; raise ConflictError like :func:`add`, and then none of them is stored."""
+    if new:
+        await tx.execute(insert(Users), [_to_columns(user) for user in new])
+
+
+async def find_all_by_names(tx: Tx, usernames: Sequence[str], emails: Sequence[str]) -> tuple[User, ...]:
+    """Return the accounts that have one of these usernames or have verified one of these addresses."""
+    is_owner = col(Users.email_key).in_([name_key(email) for email in emails]) & col(Users.email_verified)
+    statement = select(Users).where(
+        col(Users.deleted_at).is_(None),
+        or_(col(Users.username_key).in_([name_key(name) for name in usernames]), is_owner),
+    )
+    return tuple(to_value(User, row) for row in await tx.execute(statement))
 
 
 async def update(tx: Tx, user: User) -> bool:
@@ -82,6 +99,14 @@ async def find_by_login(tx: Tx, text: str) -> User | None:
     first = rows[0]
     is_certain = first.username_key == key or first.email_verified or len(rows) == 1
     return to_value(User, first) if is_certain else None
+
+
+async def find_by_username(tx: Tx, name: str) -> User | None:
+    """Return whose username this is."""
+    key = name_key(name)
+    statement = select(Users).where(col(Users.username_key) == key, col(Users.deleted_at).is_(None))
+    row = (await tx.execute(statement)).one_or_none()
+    return None if row is None else to_value(User, row)
 
 
 async def find_owner(tx: Tx, email: str) -> User | None:
