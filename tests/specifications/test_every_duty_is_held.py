@@ -17,9 +17,13 @@ SPECIFICATIONS = {
     "rfc7591",
     "rfc7636",
     "rfc7662",
+    "rfc8705_3",
     "rfc8707",
     "rfc9068",
     "rfc9207",
+    "rfc9449_7",
+    "rfc9470",
+    "rfc9728",
 }
 
 

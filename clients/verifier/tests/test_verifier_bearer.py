@@ -68,6 +68,9 @@ def test_without_a_token_the_challenge_names_no_error():
         (Refusal.HEADER_MALFORMED, 400, "invalid_request"),
         (Refusal.EXPIRED, 401, "invalid_token"),
         (Refusal.SIGNATURE_WRONG, 401, "invalid_token"),
+        (Refusal.REVOKED, 401, "invalid_token"),
+        (Refusal.CERTIFICATE_WRONG, 401, "invalid_token"),
+        (Refusal.CERTIFICATE_MISSING, 401, "invalid_token"),
         (Refusal.SCOPE_INSUFFICIENT, 403, "insufficient_scope"),
     ],
 )
