@@ -8,8 +8,10 @@ A plug-in is an entry point of the group ``authserver.sealing_key``: a callable 
 from __future__ import annotations
 
 import re
-from importlib.metadata import entry_points
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GROUP: Final = "authserver.sealing_key"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -29,8 +31,31 @@ class KeyWrapper(Protocol):
         """Return the key."""
 
 
-def find_wrapper(name: str) -> KeyWrapper:
-    """Return the plug-in of a name, ready; raise :class:`WrapError` where none or more than one is installed."""
+def wrap(name: str, key: bytes) -> bytes:
+    """Have the plug-in of a name wrap a key; raise :class:`WrapError` where it cannot, or does not unwrap it again."""
+    wrapped = _ask(name, lambda wrapper: wrapper.wrap(key))
+    if unwrap(name, wrapped) != key:
+        raise WrapError("what it wrapped, it does not unwrap")
+    return wrapped
+
+
+def unwrap(name: str, wrapped: bytes) -> bytes:
+    """Have the plug-in of a name unwrap a key; raise :class:`WrapError` where it cannot."""
+    return _ask(name, lambda wrapper: wrapper.unwrap(wrapped))
+
+
+def _ask(name: str, deed: Callable[[KeyWrapper], bytes]) -> bytes:
+    wrapper = _find_wrapper(name)
+    try:
+        return bytes(deed(wrapper()))
+    except Exception as error:  # a stranger's code: whatever it raises is told in one line, and nothing starts
+        raise WrapError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _find_wrapper(name: str) -> Callable[[], KeyWrapper]:
+    """Return what makes the plug-in of a name; raise :class:`WrapError` where none or more than one is installed."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - most installations have no plug-in
+
     if not _NAME.fullmatch(name):
         raise WrapError("its name has other characters than letters, digits, _, . and -")
     found = [point for point in entry_points(group=GROUP) if point.name == name]
@@ -38,4 +63,7 @@ def find_wrapper(name: str) -> KeyWrapper:
         known = ", ".join(sorted(point.name for point in entry_points(group=GROUP))) or "none"
         count = "several distributions bring it" if found else "it is not installed"
         raise WrapError(f"{count} in this environment (installed: {known})")
-    return cast("KeyWrapper", found[0].load()())
+    try:
+        return cast("Callable[[], KeyWrapper]", found[0].load())
+    except (ImportError, AttributeError) as error:
+        raise WrapError(f"it cannot be loaded: {error}") from error
