@@ -22,6 +22,7 @@ from authserver.features.account_devices import FEATURE as ACCOUNT_DEVICES
 from authserver.features.account_email import FEATURE as ACCOUNT_EMAIL
 from authserver.features.account_password import FEATURE as ACCOUNT_PASSWORD
 from authserver.features.account_profile import FEATURE as ACCOUNT_PROFILE
+from authserver.features.api import FEATURE as API
 from authserver.features.authorize import FEATURE as AUTHORIZE
 from authserver.features.consent import FEATURE as CONSENT
 from authserver.features.discovery import FEATURE as DISCOVERY
@@ -40,7 +41,7 @@ from authserver.features.token import FEATURE as TOKEN
 from authserver.features.userinfo import FEATURE as USERINFO
 from authserver.features.verify import FEATURE as VERIFY
 from authserver.hasher import Hasher
-from authserver.ids import uuid7
+from authserver.ids import uuid7_text
 from authserver.jobs.status_watch import StatusWatch
 from authserver.jobs.upkeep import build_jobs
 from authserver.jose.client_keys import ClientKeys
@@ -70,6 +71,7 @@ from authserver.web.cors import Cors
 from authserver.web.edge import Edge, Route
 from authserver.web.error_page import error_page
 from authserver.web.pages import Pages
+from authserver.web.problems import problem_answer
 from authserver.web.static import static_files
 
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ FEATURES: Final = (
     USERINFO,
     END_SESSION,
     REGISTRATION,
+    API,
     RECOVERY,
     SIGNUP,
     VERIFY,
@@ -257,9 +260,12 @@ class Application:
             [self._route(services, endpoint) for endpoint in endpoints],
             behind=Starlette(routes=[Mount("/static", app=static_files())]),
             mounted=("/static/",),
-            cors=Cors(services.directory.is_allowed_origin),
+            cors=Cors(services.directory.is_allowed_origin, services.directory.is_first_party_origin),
             error_page=lambda facts, error: render_error(services, facts, error),
-            new_request_id=lambda: str(uuid7(self._clock.now())),
+            problem=lambda facts, error: problem_answer(
+                error, issuer=services.settings.issuer, request_id=facts.request_id
+            ),
+            new_request_id=lambda: uuid7_text(self._clock.now()),
             trusted_proxies=services.settings.trusted_proxies,
         )
 

@@ -355,6 +355,12 @@ class Refusal(StrEnum):
     )
     ADDRESS_TAKEN = "address_taken", "DESIGN §2", "Another account has verified this e-mail address meanwhile."
 
+    # the JSON API of an organisation's own apps
+    CLIENT_NOT_FIRST_PARTY = "client_not_first_party", "DESIGN §2", "The client is not one of the organisation's own."
+    FIELDS_INVALID = "fields_invalid", "RFC 9457 §3", "Members of the JSON body cannot be taken."
+    SIGN_UP_NOT_OFFERED = "sign_up_not_offered", "DESIGN §2", "This client may not make accounts."
+    USERNAME_TAKEN = "username_taken", "DESIGN §2", "Another account has this user name."
+
 
 class OAuthError(Exception):
     """A no that is an answer: the wire form of RFC 6749 §5.2, and the rule behind it for the operator.

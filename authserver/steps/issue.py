@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 def issue(call: Call, client: Client, authorization: Authorization, grant_type: str) -> Answer:
     """Return the token response (RFC 6749 §5.1, OIDC Core §3.1.3.3); ``expires_in`` counts from ``call.now``."""
+    return json_answer(sign_tokens(call, client, authorization), log=log_of(client, authorization, grant_type))
+
+
+def sign_tokens(call: Call, client: Client, authorization: Authorization) -> dict[str, object]:
+    """Return the members of a token response."""
     access_token = sign_access_token(
         call.services.live.keyring,
         build_access_token_claims(
@@ -40,10 +45,15 @@ def issue(call: Call, client: Client, authorization: Authorization, grant_type: 
         document["refresh_token"] = authorization.refresh_token
     if OPENID in authorization.scope and authorization.user is not None:
         document["id_token"] = _id_token(call, client, authorization, access_token)
+    return document
+
+
+def log_of(client: Client, authorization: Authorization, grant_type: str) -> dict[str, str]:
+    """Return what the request's log event says of tokens that were issued."""
     log = {"client": client.client_id, "grant_type": grant_type}
     if authorization.grant_id is not None:
         log["grant"] = str(authorization.grant_id)
-    return json_answer(document, log=log)
+    return log
 
 
 def _id_token(call: Call, client: Client, authorization: Authorization, access_token: str) -> str:

@@ -63,7 +63,7 @@ class CodeRequest:
     """What a code is asked for. ``email`` is where it goes; ``browser_hash`` is None where an app asks.
 
     ``delivery`` is decided by the caller in the same transaction. ``app`` is the name of the client the person came
-    from, for the words of the mail.
+    from, for the words of the mail; ``notice`` is the kind of mail that an owner gets instead of the code.
     """
 
     purpose: Purpose
@@ -74,6 +74,7 @@ class CodeRequest:
     browser_hash: bytes | None = None
     transaction_id: UUID | None = None
     app: str | None = None
+    notice: str = NOTICE
 
 
 async def reserve_visit(call: Call) -> None:
@@ -246,7 +247,7 @@ async def _hand_in(call: Call, tx: Tx, request: CodeRequest, code: MailedCode, d
         parameters["link"] = f"{call.services.settings.issuer}/reset?link={link}"
     is_notice = request.delivery == "notice"
     mail = Mail(
-        kind=NOTICE if is_notice else KINDS[request.purpose],
+        kind=request.notice if is_notice else KINDS[request.purpose],
         to=request.email,
         locale=current_language(),
         parameters=parameters,

@@ -43,7 +43,7 @@ async def begin_reset(
     await reserve_visit(call)
     async with call.services.engine.begin() as tx:
         user = await users.find_by_email(tx, email)
-        is_known = user is not None and user.is_active
+        is_known = user is not None and user.may_sign_in
         request = CodeRequest(
             purpose=Purpose.RESET_PASSWORD,
             email=email,
@@ -61,7 +61,7 @@ async def send_another(call: Call, code_id: str, *, browser_hash: bytes | None) 
 
     async def decide(tx: Tx, code: MailedCode) -> Delivery:
         user = await users.get(tx, code.user_id) if code.user_id is not None else None
-        return "code" if user is not None and user.is_active else "nothing"
+        return "code" if user is not None and user.may_sign_in else "nothing"
 
     return await resend_code(call, code_id, Purpose.RESET_PASSWORD, browser_hash=browser_hash, delivery=decide)
 
@@ -127,6 +127,27 @@ async def _get_user(call: Call, code_id: str, browser_hash: bytes | None) -> Use
         code = await find_code(tx, code_id, Purpose.RESET_PASSWORD, browser_hash)
         check_proven(code, browser_hash, await tx.now())
         user = await users.get(tx, code.user_id) if code.user_id is not None else None
-    if user is None or not user.is_active:
+    if user is None or not user.may_sign_in:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
     return user
+
+
+async def reset_by_code(call: Call, code_id: str, text: str, password: str) -> SignedOut:
+    """Take the code and store the new password at once, for an app that asks for both on one page.
+
+    The password is looked at first, so that one that is not taken costs no code. Raise what :func:`finish_reset` and
+    ``redeem_code`` raise.
+    """
+    async with call.services.engine.read() as tx:
+        found = await find_code(tx, code_id, Purpose.RESET_PASSWORD, None)
+        user = await users.get(tx, found.user_id) if found.user_id is not None else None
+    await check_new_password(call, password, (user.email, user.username, user.name) if user is not None else ())
+    password_hash = await call.services.hasher.hash(password)
+
+    async def fulfil(tx: Tx, code: MailedCode) -> SignedOut:
+        if user is None or not user.is_active or not await mailed_codes.claim(tx, code.id):
+            raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
+        await users.set_password(tx, user.id, password_hash)
+        return await end_all(call, tx, user, "password_reset")
+
+    return await redeem_code(call, code_id, Purpose.RESET_PASSWORD, text, browser_hash=None, fulfil=fulfil)

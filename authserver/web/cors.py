@@ -9,17 +9,21 @@ from authserver.web.answers import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CorsPolicy: TypeAlias = Literal["none", "public", "clients"]
+CorsPolicy: TypeAlias = Literal["none", "public", "clients", "first_party"]
 
 _PREFLIGHT_SECONDS: Final = "600"
 
 
 class Cors:
-    """``public`` documents are for everybody; ``clients`` answers are for the origins of registered public clients."""
+    """Who may read which answers.
 
-    def __init__(self, is_client_origin: Callable[[str], bool]) -> None:
-        """Take the question whether an origin belongs to a registered client."""
-        self._is_client_origin = is_client_origin
+    ``public`` documents are for everybody, ``clients`` answers for the origins of registered public clients, and
+    ``first_party`` ones for those among them that are the organisation's own.
+    """
+
+    def __init__(self, is_client_origin: Callable[[str], bool], is_first_party_origin: Callable[[str], bool]) -> None:
+        """Take the questions whether an origin belongs to a registered client, and to one of our own."""
+        self._is_origin_of = {"clients": is_client_origin, "first_party": is_first_party_origin}
 
     def headers(self, policy: CorsPolicy, origin: str | None) -> tuple[tuple[str, str], ...]:
         """Return what the answer says to the browser, nothing where the origin may not read it."""
@@ -27,7 +31,7 @@ class Cors:
             return ()
         if policy == "public":
             return (("access-control-allow-origin", "*"),)
-        if self._is_client_origin(origin):
+        if self._is_origin_of[policy](origin):
             return (
                 ("access-control-allow-origin", origin),
                 ("access-control-expose-headers", "WWW-Authenticate, Retry-After, Request-Id"),

@@ -22,7 +22,7 @@ from authserver.web.forwarded import client_address
 from authserver.web.page_language import begin_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +36,7 @@ URL_LIMIT: Final = 8 * 1024
 _LENGTH_DIGITS: Final = 19  # of a Content-Length; int() itself gives up on thousands
 _FORM: Final = b"application/x-www-form-urlencoded"
 _BODILESS: Final = frozenset({204, 304})
+_WITH_JSON: Final = frozenset({"POST", "PUT", "PATCH"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 log = structlog.get_logger("authserver.request")
@@ -49,15 +50,15 @@ class Route:
     methods: frozenset[str]
     handler: Handler
     body: Literal["form", "json", "none"] = "form"
-    errors: Literal["json", "page"] = "json"
+    errors: Literal["json", "page", "problem"] = "json"
     cors: CorsPolicy = "none"
 
 
-class ErrorPage(Protocol):
-    """Render a refusal for a person."""
+class RenderError(Protocol):
+    """Give a refusal the form that whoever asked can read."""
 
     def __call__(self, facts: Facts, error: OAuthError) -> Answer:
-        """Return the page."""
+        """Return the page, or the document."""
 
 
 class ClientGoneError(Exception):
@@ -74,7 +75,8 @@ class Edge:
         behind: ASGIApp,
         mounted: tuple[str, ...],
         cors: Cors,
-        error_page: ErrorPage,
+        error_page: RenderError,
+        problem: RenderError,
         new_request_id: Callable[[], str],
         trusted_proxies: Sequence[IPv4Network | IPv6Network],
     ) -> None:
@@ -88,7 +90,11 @@ class Edge:
         self._behind = behind
         self._mounted = mounted
         self._cors = cors
-        self._error_page = error_page
+        self._render: Mapping[str, RenderError] = {
+            "json": lambda facts, error: error_answer(error, facts.request_id),
+            "page": error_page,
+            "problem": problem,
+        }
         self._new_request_id = new_request_id
         self._trusted_proxies = trusted_proxies
 
@@ -146,30 +152,26 @@ class Edge:
                 form = Params()
             elif facts.method == "POST" and route.body == "form":
                 form = Params.parse(await _read_form(facts, receive))
-            elif route.body == "json" and facts.method in {"POST", "PUT"}:
+            elif route.body == "json" and facts.method in _WITH_JSON:
                 facts, form = await _read_json(facts, receive), Params()
             else:
-                form = Params.parse(facts.query)
+                form = Params.parse(facts.query) if facts.query else Params()
             answer = await route.handler(facts, form)
         except OAuthError as error:
             log.info("refused", **_event(facts), status=error.status, error=error.error, refusal=error.refusal)
-            return self._error(route, facts, error)
+            return self._render[route.errors](facts, error)
         except UnavailableError as error:
             log.warning("unavailable", **_event(facts), status=503, refusal=error.refusal, cause=str(error))
-            return self._error(route, facts, _unavailable(error))
+            return self._render[route.errors](facts, _unavailable(error))
         except ClientGoneError:
             raise
         except Exception:  # one request's bug is that request's 500
             log.exception("bug", **_event(facts), status=500)
             description = "an unexpected error; it has been logged"
-            return self._error(route, facts, OAuthError(ErrorCode.SERVER_ERROR, description, Refusal.BUG))
+            bug = OAuthError(ErrorCode.SERVER_ERROR, description, Refusal.BUG)
+            return self._render[route.errors](facts, bug)
         log.info("answered", **_event(facts), status=answer.status, **answer.log)
         return answer
-
-    def _error(self, route: Route, facts: Facts, error: OAuthError) -> Answer:
-        if route.errors == "page":
-            return self._error_page(facts, error)
-        return error_answer(error, facts.request_id)
 
 
 def _first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes:

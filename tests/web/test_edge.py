@@ -59,8 +59,9 @@ def edge() -> Edge:
         ROUTES,
         behind=behind,
         mounted=("/static/",),
-        cors=Cors(lambda origin: origin == "https://app.example"),
+        cors=Cors(lambda origin: origin == "https://app.example", lambda _: False),
         error_page=error_page,
+        problem=error_page,
         new_request_id=lambda: "a-new-request-id",
         trusted_proxies=(),
     )
@@ -230,8 +231,9 @@ def test_two_routes_of_one_path_are_a_bug():
             [ROUTES[0], ROUTES[0]],
             behind=behind,
             mounted=(),
-            cors=Cors(bool),
+            cors=Cors(bool, bool),
             error_page=error_page,
+            problem=error_page,
             new_request_id=str,
             trusted_proxies=(),
         )

@@ -1,0 +1,87 @@
+"""``/api/login``, ``/api/refresh`` and ``/api/logout``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from authserver.feature import Caller, PreparedOnGrant
+from authserver.features.api.callers import TheCall, identify, params_of, respond
+from authserver.features.api.documents import REFUSALS
+from authserver.features.api.models import LoginRequest, LogoutRequest, RefreshRequest, Tokens
+from authserver.oauth.resource import choose_target, parse_resources
+from authserver.oauth.scope import parse_scope
+from authserver.steps.app_sign_in import sign_in_app
+from authserver.steps.grant_decisions import decide_on_grant
+from authserver.steps.issue import issue
+from authserver.steps.login import prove_by_password
+from authserver.steps.revoke_token import revoke_token
+from authserver.web.answers import NO_STORE, Answer
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.resource import Target
+    from authserver.oauth.values import Authorization, Client
+
+REFRESH: Final = "refresh_token"
+router = APIRouter(tags=["Tokens"], responses=REFUSALS)
+
+
+@router.post("/api/login", operation_id="login", response_model=Tokens, summary="Sign in with a password")
+async def login(request: Request, body: LoginRequest, call: TheCall) -> Response:
+    """Answer with both tokens.
+
+    The refresh token is there where the client may refresh. 403 `password_wrong` for an unknown user and a wrong
+    password alike, 429 with `Retry-After` after too many tries.
+    """
+    client = await identify(call, body)
+    target = find_target(call, client, body.scope, body.resource)
+    proven = await prove_by_password(call, body.username, body.password)
+    authorization = await sign_in_app(call, client, proven, target)
+    return respond(request, issue(call, client, authorization, "api_login"))
+
+
+@router.post("/api/refresh", operation_id="refresh", response_model=Tokens, summary="Replace the pair of tokens")
+async def refresh(request: Request, body: RefreshRequest, call: TheCall) -> Response:
+    """Answer with a new pair.
+
+    It is the refresh of `/token` (RFC 6749 §6) in the client's refresh mode. 400 `invalid_grant` means: sign in again.
+    """
+    client = await identify(call, body)
+    authorization = await refresh_grant(call, client, body.refresh_token, scope=body.scope, resource=body.resource)
+    return respond(request, issue(call, client, authorization, REFRESH))
+
+
+@router.post(
+    "/api/logout",
+    operation_id="logout",
+    status_code=204,
+    response_class=Response,
+    summary="End what a token stands for",
+)
+async def logout(request: Request, body: LogoutRequest, call: TheCall) -> Response:
+    """End the grant of a refresh or access token: both tokens are dead, here at once, elsewhere within seconds.
+
+    A token that is not known any more is no error: what was wanted is so already.
+    """
+    client = await identify(call, body)
+    grant_id = await revoke_token(call, Caller(client=client), body.token)
+    log = {"client": client.client_id} | ({} if grant_id is None else {"grant": str(grant_id)})
+    return respond(request, Answer(status=204, headers=NO_STORE, log=log))
+
+
+def find_target(call: Call, client: Client, scope: str | None, resource: list[str] | None) -> Target:
+    """Return what the tokens are for, by the rules of an authorization request."""
+    return choose_target(client, parse_scope(scope), parse_resources(resource or ()), call.services.directory.resources)
+
+
+async def refresh_grant(
+    call: Call, client: Client, refresh_token: str, *, scope: str | None = None, resource: list[str] | None = None
+) -> Authorization:
+    """Run the token endpoint's own grant type on the members of a body."""
+    form: dict[str, Any] = {"refresh_token": refresh_token, "scope": scope, "resource": resource}
+    prepared = await call.services.grant_types[REFRESH].prepare(call, client, params_of(form))
+    if not isinstance(prepared, PreparedOnGrant):
+        raise TypeError("a refresh token stands for a grant")
+    return await decide_on_grant(call, Caller(client=client), prepared.grant_id, prepared.decide)

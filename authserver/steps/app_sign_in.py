@@ -1,0 +1,132 @@
+"""An organisation's own app signs somebody in, or makes their account, by itself (DESIGN §2).
+
+It is a grant without a browser. The same proof, throttles, gate and audit as on the pages; only the consent is missing, which one's own app never asks
+for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from authserver.ids import uuid7
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.gate import may_issue
+from authserver.oauth.mailed_code_rules import Purpose
+from authserver.oauth.values import User
+from authserver.steps.audit_trail import record
+from authserver.steps.granting import Basis, begin_grant, build_authorization
+from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
+from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
+from authserver.store import clients, grants, users
+from authserver.web.page_language import current_language
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.mailed_code_rules import MailedCode
+    from authserver.oauth.resource import Target
+    from authserver.oauth.values import Authorization, Client
+    from authserver.steps.login import ProvenByPassword
+    from authserver.store.engine import Tx
+
+SUBSTITUTE_DIGITS: Final = 12  # of the name that an account gets whose address is somebody's name already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppAccount:
+    """An account that an app asks for, checked. Without a ``username`` the address is one, if it is free."""
+
+    email: str
+    password: str
+    username: str | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A new account: its tokens, and the code that proves its address."""
+
+    authorization: Authorization
+    code: MailedCode
+
+
+async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, target: Target) -> Authorization:
+    """Begin a grant of a user who has just proven themselves to an app of our own."""
+    await call.services.status_indexes.stock()
+    async with call.services.engine.begin() as tx:
+        user = await confirm(tx, proven)
+        return await _grant(call, tx, client, user, target, event="user_signed_in")
+
+
+async def open_account(call: Call, client: Client, account: AppAccount, target: Target) -> Opened:
+    """Make an account whose address is not proven, and begin its first grant (DESIGN §2).
+
+    An address is unique among proven ones only: the owner of this one is told, and the newcomer can never prove it.
+    Raise ConflictError where the username is taken, ``THROTTLED`` where this network has tried too much.
+    """
+    await reserve_visit(call)
+    password_hash = await call.services.hasher.hash(account.password)
+    await call.services.status_indexes.stock()
+    async with call.services.engine.begin() as tx:
+        now = await tx.now()
+        user = User(
+            id=uuid7(call.now),
+            username=account.username or await _free_name(call, tx, account.email),
+            email=account.email,
+            email_verified=False,
+            password_hash=password_hash,
+            name=account.name,
+            locale=current_language(),
+            created_at=now,
+            updated_at=now,
+        )
+        await users.add(tx, user)
+        owner = await users.find_owner(tx, account.email)
+        request = CodeRequest(
+            purpose=Purpose.VERIFY_EMAIL,
+            email=account.email,
+            delivery="code" if owner is None else "notice",
+            user_id=user.id,
+            app=client.client_name,
+            notice="account_exists_notice",
+        )
+        code = await send_code(call, tx, request)
+        authorization = await _grant(call, tx, client, user, target, event="user_signed_up")
+    return Opened(authorization=authorization, code=code)
+
+
+async def _free_name(call: Call, tx: Tx, email: str) -> str:
+    """Return the address as a username, or one that nobody has."""
+    if await users.find_by_username(tx, email) is None:
+        return email
+    return f"user-{uuid7(call.now).hex[-SUBSTITUTE_DIGITS:]}"
+
+
+async def _grant(call: Call, tx: Tx, client: Client, user: User, target: Target, *, event: str) -> Authorization:
+    """Hold the client beside the user, pass the gate, store the grant and write it down (DESIGN §3)."""
+    current = await clients.lock_for_share(tx, client.client_id)
+    if current is None:
+        raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_UNKNOWN)
+    may_issue(current, user, None)
+    now = await tx.now()
+    basis = Basis(
+        grant_id=uuid7(call.now),
+        user_id=user.id,
+        session_id=None,
+        scope=target.scope,
+        resources=target.identifiers,
+        acr=ACR_PASSWORD,
+        amr=AMR_PASSWORD,
+        auth_time=now,
+    )
+    new = begin_grant(call, current, basis, now)
+    await grants.add(tx, new.grant)
+    await record(
+        call,
+        tx,
+        event,
+        user_id=user.id,
+        client_id=client.client_id,
+        detail={"amr": " ".join(AMR_PASSWORD), "grant": str(new.grant.id)},
+    )
+    return build_authorization(call, current, user, new.grant, target, refresh_token=new.refresh_token)

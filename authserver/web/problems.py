@@ -1,0 +1,101 @@
+"""Errors of the JSON APIs as problem details (RFC 9457): one form for every refusal, all faults of a body at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.web.answers import NO_STORE, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+# The rules that may be named to whoever asks: they are about what was sent. The others say more than they should know.
+NAMED: Final = frozenset(
+    {
+        Refusal.ADDRESS_TAKEN,
+        Refusal.BODY_MALFORMED,
+        Refusal.BODY_TOO_LARGE,
+        Refusal.CLIENT_NOT_FIRST_PARTY,
+        Refusal.CONTENT_TYPE_WRONG,
+        Refusal.FIELDS_INVALID,
+        Refusal.MAILED_CODE_EXPIRED,
+        Refusal.MAILED_CODE_TRIED_TOO_OFTEN,
+        Refusal.MAILED_CODE_UNKNOWN,
+        Refusal.MAILED_CODE_USED,
+        Refusal.MAILED_CODE_WRONG,
+        Refusal.METHOD_NOT_ALLOWED,
+        Refusal.PASSWORD_REFUSED,
+        Refusal.PASSWORD_WRONG,
+        Refusal.PATH_UNKNOWN,
+        Refusal.SIGN_UP_NOT_OFFERED,
+        Refusal.THROTTLED,
+        Refusal.TOKEN_MISSING,
+        Refusal.TOKEN_EXPIRED,
+        Refusal.USERNAME_TAKEN,
+        Refusal.USER_DISABLED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with one member of a body. ``pointer`` names it (RFC 6901)."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidFieldsError(OAuthError):
+    """A body whose members cannot be taken; all their faults at once."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Keep the faults."""
+        noun = "member" if len(faults) == 1 else "members"
+        super().__init__(
+            ErrorCode.INVALID_REQUEST,
+            f"{len(faults)} {noun} of the body cannot be taken",
+            Refusal.FIELDS_INVALID,
+            status=422,
+        )
+        self.faults = tuple(faults)
+
+
+def public_code(error: OAuthError) -> str:
+    """Return the ``code`` of a problem: the rule where it may be named, else the protocol's word for its kind."""
+    return error.refusal.value if error.refusal in NAMED else error.error.value
+
+
+def problem_answer(error: OAuthError, *, issuer: str, request_id: str) -> Answer:
+    """Return the problem for a refusal. ``type`` is an address of this server that says what the code means."""
+    code = public_code(error)
+    status = HTTPStatus.FORBIDDEN if error.error is ErrorCode.ACCESS_DENIED and error.status == 400 else error.status  # noqa: PLR2004
+    document: dict[str, object] = {
+        "type": f"{issuer}/docs/problems/{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": error.description,
+        "code": code,
+        "request_id": request_id,
+    }
+    if isinstance(error, InvalidFieldsError):
+        document["errors"] = [
+            {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in error.faults
+        ]
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    headers = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"), *NO_STORE, *error.headers)
+    return Answer(status=int(status), headers=(*headers, *_rate_limit(error)), body=body)
+
+
+def _rate_limit(error: OAuthError) -> tuple[tuple[str, str], ...]:
+    """Say the wait once more in the words of draft-ietf-httpapi-ratelimit-headers, for clients that read those."""
+    wait = next((value for name, value in error.headers if name == "retry-after"), None)
+    if error.status != HTTPStatus.TOO_MANY_REQUESTS or wait is None:
+        return ()
+    return (("ratelimit", f'"tries";r=0;t={wait}'),)
