@@ -273,20 +273,21 @@ async def test_a_mail_that_left_while_the_database_was_away_is_marked_and_not_se
 
 
 async def test_a_process_that_stops_lets_the_mail_on_its_way_arrive(room, smtp, monkeypatch):
-    gate = asyncio.Event()
+    begun, gate = asyncio.Event(), asyncio.Event()
     mail_id, other = await room.add(), await room.add("bob@example.org")
     sender = room.sender()
     send = outbox_job.Mailer.send
 
     async def send_late(self, message, **more):
+        begun.set()
         await gate.wait()
         return await send(self, message, **more)
 
     monkeypatch.setattr(outbox_job.Mailer, "send", send_late)
     work = asyncio.create_task(drain(sender))
-    await asyncio.sleep(0.1)
+    await begun.wait()
     work.cancel()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0)
     gate.set()
     with pytest.raises(asyncio.CancelledError):
         await work
