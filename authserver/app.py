@@ -36,6 +36,7 @@ from authserver.features.recovery import FEATURE as RECOVERY
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
 from authserver.features.signup import FEATURE as SIGNUP
+from authserver.features.signup import REGISTER
 from authserver.features.status_list import FEATURE as STATUS_LIST
 from authserver.features.token import FEATURE as TOKEN
 from authserver.features.userinfo import FEATURE as USERINFO
@@ -103,6 +104,7 @@ FEATURES: Final = (
     API,
     RECOVERY,
     SIGNUP,
+    REGISTER,
     VERIFY,
     LANGUAGE,
     ACCOUNT,

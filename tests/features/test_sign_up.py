@@ -324,6 +324,18 @@ async def test_nobody_signs_up_where_that_is_off(server):
     assert "/forgot" in page.text
 
 
+@pytest.mark.parametrize("client_registration", ["off", "open"])
+async def test_a_person_who_looks_at_register_is_sent_to_the_form(start_server, client_registration):
+    server = await start_server(sign_up="open", client_registration=client_registration)
+    answer = await server.browser().get(f"{server.issuer}/register")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/signup")
+
+
+async def test_register_is_for_apps_alone_where_nobody_signs_up(anybody):
+    answer = await anybody.browser().get(f"{anybody.issuer}/register")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 @pytest.mark.attack(103)
 async def test_another_sites_form_signs_nobody_up(opened):
     browser = opened.browser()

@@ -27,7 +27,7 @@ FEATURE = Feature(
     name="registration",
     is_offered=_is_offered,
     endpoints=(
-        Endpoint(path="/register", methods=frozenset({"POST"}), handler=register, body="json"),
+        Endpoint(path="/register", methods=frozenset({"GET", "POST"}), handler=register, body="json"),
         Endpoint(path="/register/*", methods=frozenset({"GET", "PUT", "DELETE"}), handler=manage, body="json"),
     ),
     metadata=_metadata,

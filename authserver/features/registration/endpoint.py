@@ -15,11 +15,13 @@ from authserver.features.registration.document import (
     strangers_policy,
 )
 from authserver.oauth.client_metadata import build_client
+from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.operations.client_credentials import fit_secrets, make_client_id
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
-from authserver.settings import ClientRegistration
+from authserver.settings import ClientRegistration, SignUp
 from authserver.steps import limiter
 from authserver.store import clients, registration_tokens
+from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 
 
 async def register(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
-    """Answer POST /register. Whatever is refused is refused before anything is written, a token's use included."""
+    """Answer POST /register. Whatever is refused is refused before anything is written, a token's use included.
+
+    A person who looks for a form here is sent to the one that makes an account.
+    """
+    if call.facts.method != "POST":
+        return _send_people_on(call)
     initial_token = _read_initial_access_token(call)
     registration_token = new_secret(Prefix.REGISTRATION_ACCESS_TOKEN)
     policy = strangers_policy(call.services)
@@ -50,6 +57,18 @@ async def register(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the co
         await record(call, tx, "client_registered", client, vouched_for=vouched_for)
     await make_known(call)
     return respond(call, client, registration_access_token=registration_token, client_secret=client_secret, status=201)
+
+
+def _send_people_on(call: Call) -> Answer:
+    if call.services.settings.sign_up is not SignUp.OFF:
+        return redirect_answer("/signup")
+    raise OAuthError(
+        ErrorCode.INVALID_REQUEST,
+        "this endpoint answers POST",
+        Refusal.METHOD_NOT_ALLOWED,
+        status=405,
+        headers=(("allow", "POST"),),
+    )
 
 
 def _read_initial_access_token(call: Call) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authserver.feature import Endpoint, Feature, Link
-from authserver.features.signup.page import sign_up
+from authserver.features.signup.page import send_on, sign_up
 from authserver.language import N_
-from authserver.settings import SignUp
+from authserver.settings import ClientRegistration, SignUp
 
 if TYPE_CHECKING:
     from authserver.settings import Settings
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 def _is_offered(settings: Settings) -> bool:
     return settings.sign_up is not SignUp.OFF
+
+
+def _is_alone(settings: Settings) -> bool:
+    return _is_offered(settings) and settings.client_registration is ClientRegistration.OFF
 
 
 _METHODS = frozenset({"GET", "POST"})
@@ -26,4 +30,10 @@ FEATURE = Feature(
         Endpoint(path="/signup/*", methods=_METHODS, handler=sign_up, errors="page"),
     ),
     login_links=(Link(label=N_("Create an account"), path="/signup", goes_on=True),),
+)
+# Where clients cannot register, nobody else answers there.
+REGISTER = Feature(
+    name="register",
+    is_offered=_is_alone,
+    endpoints=(Endpoint(path="/register", methods=frozenset({"GET"}), handler=send_on, errors="page"),),
 )

@@ -45,6 +45,11 @@ async def sign_up(call: Call, params: Params) -> Answer:
     return await _submit(call, account, progress)
 
 
+async def send_on(call: Call, params: Params) -> Answer:  # noqa: ARG001 - the contract
+    """Answer GET /register: that is where people look for it who know other servers."""
+    return redirect_answer("/signup")
+
+
 async def _submit(call: Call, account: NewAccount, progress: Progress | None) -> Answer:
     """Check all fields at once, then begin; the answer is the same for every address."""
     faults = await find_faults(call, account)
