@@ -87,15 +87,7 @@ def create_app(issuer: str, audience: str, allow_origins: Sequence[str] = ()) ->
 
     return Starlette(
         lifespan=announce,
-        middleware=[
-            Middleware(
-                CORSMiddleware,
-                allow_origins=allow_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["WWW-Authenticate"],
-            )
-        ],
+        middleware=[answer_pages_of(allow_origins)],
         routes=[
             Route("/", about),
             Route("/healthz", healthz),
@@ -104,6 +96,17 @@ def create_app(issuer: str, audience: str, allow_origins: Sequence[str] = ()) ->
             Route("/notes", add_note, methods=["POST"]),
             Route("/experiment", experiment),
         ],
+    )
+
+
+def answer_pages_of(origins: Sequence[str]) -> Middleware:
+    """Let scripts of these origins ask and read (CORS): never with cookies, of which this API has none."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["WWW-Authenticate"],
     )
 
 
