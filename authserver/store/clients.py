@@ -47,10 +47,15 @@ async def add(tx: Tx, client: Client) -> None:
 
 
 async def update(tx: Tx, client: Client) -> bool:
-    """Store a client's new values, its secrets included; return False where there is no such client."""
+    """Store a client's new values, its secrets included; return False where there is no such client.
+
+    Its place in the status lists stays: tokens name it.
+    """
     version = await state.bump(tx)
     statement = update_table(Clients).where(col(Clients.client_id) == client.client_id)
-    result = await tx.execute(statement.values({**_to_columns(client), "version": version}))
+    columns = {**_to_columns(client), "version": version}
+    del columns["status_index"]
+    result = await tx.execute(statement.values(columns))
     if result.rowcount == 0:
         return False
     await _store_secrets(tx, client)

@@ -315,3 +315,15 @@ async def test_secrets_are_long_and_die_on_time(server):
 
 async def secrets_of(server):
     return await server.rows("SELECT client_id FROM client_secrets")
+
+
+@pytest.mark.attack(58)
+async def test_the_old_secret_ends_with_its_overlap_though_nothing_is_read_anew(server):
+    made = await client_operations.rotate_secret(server.operator, SERVICE.client_id, overlap=timedelta(hours=1))
+    await server.services.directory.refresh()
+    new = basic(SERVICE.client_id, made.client_secret)
+    for minutes, status in ((59, 200), (61, 401)):
+        server.ahead = timedelta(minutes=minutes)
+        assert (await server.token(SERVICE, **GRANT)).status_code == status
+        assert (await server.post("/token", GRANT, authorization=new)).status_code == 200
+    assert server.refusal == "client_secret_expired"

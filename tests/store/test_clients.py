@@ -37,10 +37,12 @@ async def test_an_update_replaces_everything_secrets_too(engine):
     changed = replace(CLIENT, client_name="New", jwks=None, contacts=(), secrets=(CLIENT.secrets[0], NEW_SECRET))
     async with engine.begin() as tx:
         await clients.add(tx, CLIENT)
+        place = (await clients.get(tx, CLIENT.client_id)).status_index
         assert await clients.update(tx, changed)
-        assert await clients.get(tx, CLIENT.client_id) == changed
+        stored = await clients.get(tx, CLIENT.client_id)
+        assert stored == replace(changed, status_index=place), "its place in the status lists stays: tokens name it"
         assert not await clients.update(tx, replace(CLIENT, client_id="another"))
-        assert await clients.list_all(tx) == (changed,)
+        assert await clients.list_all(tx) == (stored,)
 
 
 @pytest.mark.attack(58)
