@@ -12,6 +12,7 @@ from authserver.oauth.interaction import SignedIn, is_live
 from authserver.oauth.values import Session
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.sealing.subkeys import Label
+from authserver.steps.new_device import tell_of_new_device
 from authserver.store import grants, sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
@@ -139,7 +140,8 @@ async def start_session(
     """Sign the user in, in the caller's transaction, which holds the user's row.
 
     The cookie is always new, so one planted before the login is worth nothing (SECURITY row 98). The same user signing
-    in again keeps the session, and with it what apps have; another user's session in this browser ends.
+    in again keeps the session, and with it what apps have; another user's session in this browser ends. The owner of
+    the account hears of a browser that is new.
     """
     now = await tx.now()
     secret = new_secret(Prefix.SESSION)
@@ -167,10 +169,13 @@ async def start_session(
         await sessions.add(tx, session, hash_secret(secret), user_agent=agent, address=call.facts.address)
     lifetime = None if shared_computer else settings.session_absolute_lifetime
     headers = [set_cookie(SESSION, secret, lifetime)]
-    if not shared_computer and not await is_known_device(call, tx, user):  # one row a device, not one a login
-        device = new_secret(Prefix.DEVICE)
-        await sessions.remember_device(tx, hash_secret(device), user.id)
-        headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
+    if not await is_known_device(call, tx, user):  # one row a device, not one a login
+        if before is None:
+            await tell_of_new_device(call, tx, user)
+        if not shared_computer:
+            device = new_secret(Prefix.DEVICE)
+            await sessions.remember_device(tx, hash_secret(device), user.id)
+            headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
     return Started(session=session, headers=tuple(headers))
 
 

@@ -45,7 +45,7 @@ async def restore(call: Call, params: Params, visit: Visit) -> Answer:
         title="Keep your account?",
         status=422 if visit.is_post else 200,
         problem="stale" if visit.is_stale else None,
-        transaction=transaction,
+        sign_in=transaction,
         delete_on=call.services.pages.date(visit.user.delete_at.astimezone(visit.zone).date()),
     )
 
