@@ -36,6 +36,7 @@ T = TypeVar("T")
 DriverRow: TypeAlias = tuple[Any, ...]
 
 DEAD_WITHIN: Final = 1.0  # seconds: a connection that died in the pool fails at once; a silent server does not
+POOL_SIZE: Final = 12  # two lanes each of four kinds of batches, and four that wait for a grant's row
 RETRIES: Final = 3
 RETRY_WITHIN: Final = 5.0  # seconds, a request's: finding a deadlock takes PostgreSQL one of them
 LONGEST_PAUSE_MS: Final = 20  # before the first retry; twice that before the next
@@ -158,7 +159,7 @@ class Engine:
         self._database = database
 
     @classmethod
-    def open(cls, database_url: str, *, pool_size: int = 10) -> Engine:
+    def open(cls, database_url: str, *, pool_size: int = POOL_SIZE) -> Engine:
         """Return the engine of a ``sqlite:///`` or ``postgresql://`` URL. Connections are made when they are needed.
 
         Raise UnsupportedDatabaseError for a URL that cannot be read. ``pool_size`` is PostgreSQL's.

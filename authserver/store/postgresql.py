@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -26,8 +27,11 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 3
-POOL_SECONDS: Final = 2.0  # with a connection to be made after it, still within the deadline
+POOL_SECONDS: Final = 4.0  # for a connection that others use; what is left of the deadline is for the work
 OLDEST_VERSION: Final = 140_000
+
+# Until when the lease that is being begun has time, by the event loop's clock: the pool does not pass it on.
+_lease_ends: Final[ContextVar[float | None]] = ContextVar("lease_ends", default=None)
 
 # One round trip for each new connection, not the `options` parameter, which poolers between us refuse. remote_apply
 # promises more than on, so it stays; everything below on loses acknowledged commits in a failover (SECURITY fact 8).
@@ -73,7 +77,8 @@ def libpq_parameters(database_url: str) -> dict[str, str]:
 
 async def connect(parameters: dict[str, str]) -> Connection:
     """Return a connection with our limits set; raise UnsupportedDatabaseError where the server is too old."""
-    async with asyncio.timeout(CONNECT_SECONDS):
+    now, ends = asyncio.get_running_loop().time(), _lease_ends.get()
+    async with asyncio.timeout_at(now + CONNECT_SECONDS if ends is None else min(now + CONNECT_SECONDS, ends)):
         connection = await Connection.connect(**parameters, autocommit=True)  # type: ignore[arg-type]  # all are texts
         try:
             row = await (await connection.execute(_PREPARE)).fetchone()
@@ -115,6 +120,7 @@ class PostgresqlDatabase:
         """Return a connection whose first statement begins a transaction, or one that commits each statement."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DEADLINE_SECONDS
+        _lease_ends.set(deadline)
         connection = await (self._engine if writing else self._reader).connect()
         self._deadlines[connection] = loop.call_at(deadline, _cut, _driver_connection(connection))
         return connection

@@ -125,6 +125,24 @@ async def lock_grant(engine: Engine) -> None:
         await grants.lock(tx, GRANT_ID)
 
 
+async def test_whoever_waits_for_a_connection_gets_it_when_it_comes_free(far):
+    async with far.begin() as one, far.begin() as two:
+        await one.now()
+        await two.now()
+        waiting = [asyncio.create_task(claim(far, key)) for key in (b"first", b"second", b"third")]
+        await asyncio.sleep(2.5)
+        assert not any(task.done() for task in waiting)
+    assert await asyncio.gather(*waiting) == [True, True, True]
+
+
+@pytest.mark.fault("B6")
+async def test_those_who_wait_for_a_connection_and_then_for_a_silent_server_are_told_in_time_too(far, proxy):
+    proxy.freeze()
+    await asyncio.gather(*(assert_unavailable(far, bytes([number])) for number in range(6)))
+    proxy.thaw()
+    assert await claim(far, b"after")
+
+
 async def test_a_pool_that_is_used_up_is_unavailable(far):
     async with far.begin() as one, far.begin() as two:
         await one.now()
