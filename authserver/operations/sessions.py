@@ -8,7 +8,7 @@ from uuid import UUID
 
 from authserver.operations import users
 from authserver.operations.errors import OperationError, Problem
-from authserver.store import audit, grants, sessions
+from authserver.store import audit, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,18 +42,16 @@ async def revoke(operator: Operator, session_id: str) -> Ended:
             raise OperationError(
                 f"There is no session {session_id}.", problem=Problem.NOT_FOUND, fix="See: authserver sessions list"
             )
-        # the row first, then the grants: whoever is inserting one holds the row until it is there (DESIGN §3)
-        await sessions.end(tx, session.id, await tx.now(), REASON)
-        revoked = await grants.revoke_of_session(tx, session.id, REASON)
+        ended = await sessions.end_with_grants(tx, session.id, await tx.now(), REASON)
         await audit.add(
             tx,
             "session_ended",
             actor=operator.actor,
             user_id=session.user_id,
             session_id=session.id,
-            detail={"reason": REASON, "grants_revoked": revoked},
+            detail={"reason": REASON, "grants_revoked": ended.grants},
         )
-    return Ended(session=session, grants=revoked)
+    return Ended(session=session, grants=ended.grants)
 
 
 def _parse_id(text: str) -> UUID:

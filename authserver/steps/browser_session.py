@@ -13,7 +13,7 @@ from authserver.oauth.values import Session
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.sealing.subkeys import Label
 from authserver.steps.new_device import tell_of_new_device
-from authserver.store import grants, sessions
+from authserver.store import sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
 from authserver.web.csrf import csrf_token, foreign_form, judge_form
@@ -186,10 +186,5 @@ async def is_known_device(call: Call, tx: Tx, user: User) -> bool:
 
 
 async def end_session(tx: Tx, session_id: UUID, now: datetime, reason: str) -> bool:
-    """End a session, the row first, then what apps hold through it but for offline access (DESIGN §5).
-
-    Return False where it had been ended before.
-    """
-    ended = await sessions.end(tx, session_id, now, reason)
-    await grants.revoke_of_session(tx, session_id, reason)
-    return ended
+    """End a session and what apps hold through it; return False where it had been ended before."""
+    return (await sessions.end_with_grants(tx, session_id, now, reason)).was_live

@@ -10,6 +10,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, insert, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import Session, User
+from authserver.store import grants
 from authserver.store.insert import insert_new
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Devices, Sessions, Users
@@ -30,6 +31,14 @@ class Browser:
     session: Session
     user_agent: str
     address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedSession:
+    """Whether a session had not been ended before, and how many grants fell with it."""
+
+    was_live: bool
+    grants: int
 
 
 async def add(tx: Tx, session: Session, cookie_hash: bytes, *, user_agent: str, address: str) -> None:
@@ -91,7 +100,7 @@ async def touch(tx: Tx, session: Session) -> None:
 
 
 async def end(tx: Tx, session_id: UUID, at: datetime, reason: str) -> bool:
-    """End a session; return False where it had been ended. Its grants are the caller's to revoke, afterwards."""
+    """End a session; return False where it had been ended. Its grants stay: :func:`end_with_grants` ends them too."""
     statement = update(Sessions).where(col(Sessions.id) == session_id, col(Sessions.ended_at).is_(None))
     return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount > 0
 
@@ -104,6 +113,15 @@ async def list_browsers(tx: Tx, user_id: UUID, limit: int = 1000) -> tuple[Brows
     return tuple(
         Browser(session=to_value(Session, row), user_agent=row.user_agent, address=row.address) for row in rows
     )
+
+
+async def end_with_grants(tx: Tx, session_id: UUID, at: datetime, reason: str) -> EndedSession:
+    """End a session, the row first, then what apps hold through it but for offline access (DESIGN §5).
+
+    Whoever is inserting a grant on the session holds its row until the grant is there to be revoked (SECURITY B29).
+    """
+    was_live = await end(tx, session_id, at, reason)
+    return EndedSession(was_live=was_live, grants=await grants.revoke_of_session(tx, session_id, reason))
 
 
 async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from authserver.oauth.values import LogoutScope
-from authserver.store import clients, grants, users
+from authserver.store import clients, grants, sessions, users
 from tests.store.conftest import add_people
-from tests.store.samples import CLIENT, GRANT, GRANT_ID, NOW, PAST, SESSION_ID, USER, USER_ID
+from tests.store.samples import CLIENT, FUTURE, GRANT, GRANT_ID, NOW, PAST, SESSION_ID, USER, USER_ID
 
 OFFLINE = replace(GRANT, id=UUID(int=2), status_index=8, scope=frozenset({"openid", "offline_access"}))
 ELSEWHERE = replace(GRANT, id=UUID(int=3), status_index=None, session_id=None)
@@ -63,6 +63,16 @@ async def test_logout_ends_the_sessions_grants_but_for_offline_access_and_client
         assert await grants.client_ids_of_session(tx, SESSION_ID) == (CLIENT.client_id,)
         assert await grants.revoke_of_session(tx, SESSION_ID, "logout") == 1
         assert await grants.client_ids_of_session(tx, SESSION_ID) == ()
+    assert await live(several) == {OFFLINE.id, ELSEWHERE.id, STANDALONE.id}
+
+
+async def test_a_session_is_ended_with_its_grants_and_only_once(several):
+    async with several.begin() as tx:
+        ended = await sessions.end_with_grants(tx, SESSION_ID, NOW, "logout")
+        assert (ended.was_live, ended.grants) == (True, 1)
+        again = await sessions.end_with_grants(tx, SESSION_ID, FUTURE, "again")
+        assert (again.was_live, again.grants) == (False, 0)
+        assert (await sessions.get(tx, SESSION_ID)).ended_at == NOW
     assert await live(several) == {OFFLINE.id, ELSEWHERE.id, STANDALONE.id}
 
 
