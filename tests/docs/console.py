@@ -44,8 +44,9 @@ class Reader:
         self._shell = stack.enter_context(_process(["bash", "--norc"], folder))
 
     def here(self, text: str) -> str:
-        """Return a page's text with this run's ports, and with the database that belongs to them."""
-        moved = text.replace("var/dev.sqlite3", f"var/dev-{self._ports['9000']}.sqlite3")
+        """Return a page's text with this run's ports, and with the files that belong to them."""
+        stem = f"var/dev-{self._ports['9000']}"
+        moved = text.replace("var/dev.sqlite3", f"{stem}.sqlite3").replace("var/dev-sealing", f"{stem}-sealing")
         return re.sub(r"\b900[0-2]\b", lambda found: self._ports[found[0]], moved)
 
     def type(self, command: Command) -> tuple[str, int]:
