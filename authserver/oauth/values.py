@@ -131,7 +131,8 @@ class Client:
     require_pkce: bool = True
     introspects: tuple[str, ...] = ()  # the resources it serves: it may ask about their tokens (RFC 7662)
     introspection_signed_response_alg: str | None = None  # None: the default of RFC 9701 §6
-    status_index: int | None = None  # where its own tokens stand in the status lists; given when it is stored
+    # Where its own tokens stand in the status lists: given when it is stored, and nothing that it is.
+    status_index: int | None = field(default=None, compare=False)
     self_registered: bool = False  # through /register, without an operator's word for it
     registration_token_hash: bytes | None = None
     created_at: datetime
