@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from authserver.store.types import spell_id, spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
 
     from authserver.store.engine import Tx
 
@@ -62,9 +62,10 @@ _ADD: Final = {
         + " FROM json_each(?) AS added"
     ),
     "postgresql": (
-        f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 - the columns' names
-        "%s::uuid[], %s::timestamptz[], %s::text[], %s::text[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], "
-        "%s::text[], %s::text[], %s::jsonb[])"
+        f"INSERT INTO audit_events ({', '.join(_COLUMNS)}) SELECT "  # noqa: S608 - the columns' names
+        "(value ->> 0)::uuid, (value ->> 1 || '+00')::timestamptz, value ->> 2, value ->> 3, (value ->> 4)::uuid, "
+        "value ->> 5, (value ->> 6)::uuid, (value ->> 7)::uuid, value ->> 8, value ->> 9, (value ->> 10)::jsonb "
+        "FROM jsonb_array_elements(%s::jsonb) AS added (value)"
     ),
 }
 
@@ -99,20 +100,21 @@ async def add(
 
 async def add_all(tx: Tx, entries: Iterable[AuditEntry], now: datetime) -> None:
     """Write down events of one transaction in one statement, whose text is the same for any number of them."""
+    at = spell_time(now)
     rows = [
-        (uuid7(now), now, *(getattr(entry, name) for name in _COLUMNS[2:-1]), json.dumps(dict(entry.detail)))
+        (
+            spell_id(uuid7(now)),
+            at,
+            *(_spell(getattr(entry, name)) for name in _COLUMNS[2:-1]),
+            json.dumps(dict(entry.detail)),
+        )
         for entry in entries
     ]
-    if tx.dialect == "sqlite":
-        await tx.fetch(_ADD["sqlite"], [json.dumps([[_spell(value) for value in row] for row in rows])])
-    else:
-        await tx.fetch(_ADD["postgresql"], [list(column) for column in zip(*rows, strict=True)])
+    await tx.fetch(_ADD[tx.dialect], [json.dumps(rows)])
 
 
 def _spell(value: object) -> object:
-    if isinstance(value, UUID):
-        return spell_id(value)
-    return spell_time(value) if isinstance(value, datetime) else value
+    return spell_id(value) if isinstance(value, UUID) else value
 
 
 async def list_of_user(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy.dialects import registry
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 Processor: TypeAlias = "Callable[[Any], Any] | None"
+Processors: TypeAlias = "tuple[Sequence[tuple[str, Callable[[Any], Any]]], Sequence[Processor]]"
 
 _DRIVERS: Final = {"sqlite": "sqlite.aiosqlite", "postgresql": "postgresql.psycopg_async"}
 
@@ -42,13 +44,10 @@ class ValueRows(Generic[V]):
 
     def read(self, row: DriverRow, dialect: str, at: int = 0) -> V:
         """Return the value whose columns begin at this place of a row."""
-        found = row[at : at + self.width]
-        return self._kind(
-            **{
-                name: value if processor is None else processor(value)
-                for name, processor, value in zip(self._names, self._results(dialect), found, strict=True)
-            }
-        )
+        found = dict(zip(self._names, row[at : at + self.width], strict=True))
+        for name, processor in self._results(dialect):
+            found[name] = processor(found[name])
+        return self._kind(**found)
 
     async def insert(self, tx: Tx, values: Sequence[V]) -> None:
         """Store new rows in one statement; at least one, and as many as a batch has."""
@@ -91,26 +90,29 @@ class ValueRows(Generic[V]):
         column: Column[Any] = self._table.c[name]
         return column
 
-    def _results(self, dialect: str) -> tuple[Processor, ...]:
+    def _results(self, dialect: str) -> Sequence[tuple[str, Callable[[Any], Any]]]:
         return self._processors(dialect)[0]
 
-    def _binds(self, dialect: str) -> tuple[Processor, ...]:
+    def _binds(self, dialect: str) -> Sequence[Processor]:
         return self._processors(dialect)[1]
 
     @cached_property
-    def _known(self) -> dict[str, tuple[tuple[Processor, ...], tuple[Processor, ...]]]:
+    def _known(self) -> dict[str, Processors]:
         return {}
 
-    def _processors(self, dialect: str) -> tuple[tuple[Processor, ...], tuple[Processor, ...]]:
-        """Return what Core makes of each column's value in this dialect, on the way out and on the way in."""
+    def _processors(self, dialect: str) -> Processors:
+        """Return what Core makes of columns' values in this dialect: on the way out where anything, on the way in."""
         known = self._known.get(dialect)
         if known is None:
             spoken = _dialect(dialect)
             types = [self._column(name).type.dialect_impl(spoken) for name in self._names]
-            known = self._known[dialect] = (
-                tuple(kind.result_processor(spoken, None) for kind in types),
-                tuple(kind.bind_processor(spoken) for kind in types),
-            )
+            results = [
+                (name, processor)
+                for name, kind in zip(self._names, types, strict=True)
+                if not (dialect == "postgresql" and isinstance(kind, UTCDateTime))  # our sessions give UTC already
+                and (processor := kind.result_processor(spoken, None)) is not None
+            ]
+            known = self._known[dialect] = results, [kind.bind_processor(spoken) for kind in types]
         return known
 
 

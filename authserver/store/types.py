@@ -87,7 +87,7 @@ def spell_time(moment: datetime) -> str:
     >>> spell_time(datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC))
     '2026-11-21 12:00:00.250000'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def parse_time(text: str) -> datetime:
