@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joserfc.jwa import JWS_ALGORITHMS
 
 from authserver_verifier import ProtectedRequest, Refusal, TokenRefusedError, Verifier, require
 from authserver_verifier.dpop import MAX_PROOFS, PROOF_LIFETIME, Nonces, ProofChecker, ProofMemory
@@ -16,6 +17,7 @@ URL = "https://notes.example.com/notes"
 NOW = 1_800_000_000
 LEEWAY = 10
 ANYTHING = require(())
+ES256 = next(model for model in JWS_ALGORITHMS if model.name == "ES256")
 
 
 @pytest.fixture
@@ -132,6 +134,22 @@ def test_two_proofs_are_refused(how, verify, key, token, refused):
     proofs = [("dpop", one), ("dpop", two)] if how == "header" else [("dpop", f"{one}, {two}")]
     with refused(Refusal.DPOP_PROOF_REPEATED):
         verify.authorize(request([("authorization", f"DPoP {token}"), *proofs]), ANYTHING)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"{", b'{"jti":"a","jti":"b"}', b"\xff"])
+def test_a_signed_proof_that_says_nothing_readable_is_refused(payload, verify, key, token, refused):
+    header = key.proof("GET", URL, token).partition(".")[0].encode()
+    signing_input = header + b"." + encode_segment(payload)
+    signature = ES256.sign(signing_input, key._key)
+    proof = (signing_input + b"." + encode_segment(signature)).decode()
+    with refused(Refusal.DPOP_PROOF_MALFORMED):
+        verify.authorize(request({"authorization": f"DPoP {token}", "dpop": proof}), ANYTHING)
+
+
+@pytest.mark.attack(62)
+def test_a_proof_without_end_is_refused_unread(verify, token, refused):
+    with refused(Refusal.DPOP_PROOF_MALFORMED):
+        verify.authorize(request({"authorization": f"DPoP {token}", "dpop": "." * 9000}), ANYTHING)
 
 
 def test_a_bound_token_without_any_proof_is_refused(verify, token, refused):

@@ -162,6 +162,25 @@ def test_five_thousand_unknown_key_ids_a_second_reach_the_issuer_once_per_interv
 
 
 @pytest.mark.fault("B16")
+def test_five_thousand_unknown_key_ids_from_many_threads_reach_a_real_issuer_once(issuer):
+    verify = Verifier(issuer.url, AUDIENCE, clock=issuer._clock)  # with the machine's own seconds for the interval
+    verify.verify(issuer.token(AUDIENCE))
+    _, payload, signature = issuer.token(AUDIENCE).split(".")
+    heads = [issuer.sign(b"{}", {"kid": f"made-up-{n}"}).partition(".")[0] for n in range(100)]
+    storm = [f"{head}.{payload}.{signature}" for head in heads] * 50
+
+    def ask(token):
+        with pytest.raises(TokenRefusedError) as caught:
+            verify.verify(token)
+        return caught.value.refusal
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(ask, storm)) == {Refusal.KEY_UNKNOWN}
+    assert issuer.requests["/jwks"] == 1, "the interval of thirty seconds counts from the first fetch"
+    assert verify.counts["key_set_asked"] == 1
+
+
+@pytest.mark.fault("B16")
 def test_many_threads_that_need_keys_at_once_make_one_fetch(verify, issuer):
     issuer.delay = 0.2
     tokens = [issuer.token(AUDIENCE) for _ in range(20)]
