@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-import structlog
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -49,6 +48,7 @@ from authserver.jose.client_keys import ClientKeys
 from authserver.jose.keyring import Keyring
 from authserver.jose.status_lists import StatusLists
 from authserver.jose.verified_tokens import VerifiedTokens
+from authserver.logs import get_logger
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.metadata import build_metadata
 from authserver.operations.key_revocation import bury_again
@@ -118,7 +118,7 @@ FEATURES: Final = (
     INBOX,
 )
 
-log = structlog.get_logger("authserver")
+log = get_logger("authserver")
 
 
 def utc_now() -> datetime:

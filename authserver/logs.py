@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from collections.abc import Iterator
+
+    from structlog.typing import FilteringBoundLogger, Processor
+
+
+@contextmanager
+def _rich_hidden() -> Iterator[None]:
+    """Let an import find no rich: structlog brings all of it where it is, for tracebacks that we do not draw."""
+    found = sys.modules.get("rich")
+    sys.modules["rich"] = None  # type: ignore[assignment]  # how Python notes that an import must fail
+    try:
+        yield
+    finally:
+        del sys.modules["rich"]
+        if found is not None:
+            sys.modules["rich"] = found
+
+
+with _rich_hidden():
+    import structlog
 
 _QUIET: Final = ("authlib", "httpcore2", "httpx2", "sqlalchemy", "aiosqlite")  # their DEBUG lines hold tokens or rows
 
@@ -25,6 +43,12 @@ class _IntoStructlog(logging.Handler):
         """Log one record under its logger's name."""
         logger = structlog.get_logger(record.name)
         logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return the logger of this name; each of its events is one line of the log."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
 
 
 def configure_logs(level: str, *, readable: bool = False) -> None:

@@ -18,8 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
-import structlog
-
+from authserver.logs import get_logger
 from authserver.phases import forbid_open_transaction
 from authserver.settings import Destination
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
-log = structlog.get_logger("authserver.outbound")
+log = get_logger("authserver.outbound")
 
 TOTAL_SECONDS: Final = 3.0  # for resolving, connecting and reading together
 JWKS_BYTES: Final = 65_536

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from authserver.jose.keyring import Keyring
+from authserver.logs import get_logger
 from authserver.operations.key_revocation import bury_again
 from authserver.sealing.tombstones import Tombstones, TombstonesError, bury
 from authserver.store import signing_keys, state
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from authserver.sealing.box import Box
     from authserver.sealing.epoch import EpochFile
 
-log = structlog.get_logger("authserver.jobs")
+log = get_logger("authserver.jobs")
 
 
 class KeyFollower:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from jinja2 import TemplateError
 
 from authserver.ids import uuid7
 from authserver.jobs.runner import Job
+from authserver.logs import get_logger
 from authserver.mail.contents import group
 from authserver.mail.mailer import MESSAGE_SECONDS, Delivery, Mailer, Outcome
 from authserver.mail.messages import KINDS, SECRETS
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from authserver.store.outbox import Outbox
     from authserver.store.outbox_queue import QueuedMail
 
-log = structlog.get_logger("authserver.mail")
+log = get_logger("authserver.mail")
 
 LANES: Final = 4
 POLL_EVERY: Final = 5.0  # seconds; mail of this process is sent at once, that of others and of commands within this

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
+from authserver.logs import get_logger
 from authserver.phases import UnavailableError
 from authserver.store import leases
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from authserver.store.engine import Engine
 
-log = structlog.get_logger("authserver.jobs")
+log = get_logger("authserver.jobs")
 
 LONGEST_SLACK: Final = 600.0  # seconds for which a dead process's lease outlasts the run it should have made
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from authserver.jose.status_lists import MARGIN, Snapshot
+from authserver.logs import get_logger
 from authserver.steps.lifetimes import longest_access_token_lifetime
 from authserver.store import status_lists
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from authserver.feature import Services
 
-log = structlog.get_logger("authserver.jobs")
+log = get_logger("authserver.jobs")
 
 WHOLE_EVERY: Final = 60  # runs of `follow`, a second each
 OVERLAP: Final = timedelta(seconds=30)  # longer than a transaction lasts: a revocation is dated before it is committed

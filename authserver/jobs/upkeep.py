@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from authserver.ids import uuid7
 from authserver.jobs.follower import KeyFollower
 from authserver.jobs.outbox import MailSender
 from authserver.jobs.runner import Job, Jobs
 from authserver.jobs.status_watch import StatusWatch
+from authserver.logs import get_logger
 from authserver.operations.keys import ensure_next, erase_dropped
 from authserver.operations.operator import Operator
 from authserver.store import state
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from authserver.sealing.box import Box
     from authserver.sealing.epoch import EpochFile
 
-log = structlog.get_logger("authserver.jobs")
+log = get_logger("authserver.jobs")
 
 CONFIRM_EVERY: Final = 1.0  # seconds; how long a disabled client or a rotated secret may go unnoticed
 PURGE_EVERY: Final = 60.0

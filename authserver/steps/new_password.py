@@ -7,8 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import structlog
-
+from authserver.logs import get_logger
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.outbound import OutboundError
 from authserver.passwords import PasswordFault, find_fault
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 RANGE_BYTES: Final = 128 * 1024  # an answer has about a thousand lines of forty characters, more with padding
 _PREFIX: Final = 5  # hexadecimal digits: all that leaves this server
 
-log = structlog.get_logger("authserver.passwords")
+log = get_logger("authserver.passwords")
 
 
 class PasswordRefusedError(OAuthError):

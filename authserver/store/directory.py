@@ -11,8 +11,7 @@ from time import monotonic as system_monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import structlog
-
+from authserver.logs import get_logger
 from authserver.phases import UnavailableError
 from authserver.store import clients, resources, state
 
@@ -30,7 +29,7 @@ MISS_INTERVAL: Final = 0.1  # seconds: strangers' client ids cost at most ten po
 _NEVER: Final = -1
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Directory:

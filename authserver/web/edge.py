@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-import structlog
-
+from authserver.logs import get_logger
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.params import Params
 from authserver.phases import UnavailableError
@@ -39,7 +38,7 @@ _BODILESS: Final = frozenset({204, 304})
 _WITH_JSON: Final = frozenset({"POST", "PUT", "PATCH"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
-log = structlog.get_logger("authserver.request")
+log = get_logger("authserver.request")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import unquote
 
 import httptools
-import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from authserver.logs import get_logger
 from authserver.web.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _PIECE: Final = 4 * 1024  # bytes; so finely is the framing counted
 _URL_TOO_LONG: Final = HTTPStatus.REQUEST_URI_TOO_LONG
 _HEADERS_TOO_LARGE: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
-log = structlog.get_logger("authserver.request")
+log = get_logger("authserver.request")
 
 
 def decline_upgrade(data: bytes) -> bytes:

@@ -36,6 +36,8 @@ MAY_SWALLOW_EVERYTHING = {
 
 # Imported where they are used: each costs a fresh `serve` process memory and start-up time.
 LAZY = ["aiosmtplib", "alembic", "fastapi", "typer", "webauthn", "authlib.integrations"]
+# The same for what is there whether or not it is used: structlog would bring rich, which brings the others.
+NEVER = ["rich.console", "pygments", "attr"]
 
 
 def test_the_import_contracts_hold():
@@ -84,7 +86,11 @@ def test_no_sample_imports_the_server(path):
     assert not [name for name in imported_modules(path) if name.split(".")[0] == "authserver"]
 
 
-def test_a_fresh_server_process_has_not_imported_what_few_requests_need():
-    program = f"import sys, authserver.app; print(*[name for name in {LAZY} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("imported", "absent"),
+    [("authserver.app", LAZY + NEVER), ("authserver.cli.serve, authserver.cli.serving", NEVER)],
+)
+def test_a_fresh_server_process_has_not_imported_what_few_requests_need(imported, absent):
+    program = f"import sys, {imported}; print(*[name for name in {absent} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
