@@ -67,7 +67,7 @@ async def render_code_page(
         email=code.email,
         is_certain=page.is_certain,
         mail_state=state,
-        button=page.button,
+        button=call.services.pages.words(page.button),
         change=page.change,
         problem=problem,
         tries_left=tries_left,

@@ -17,6 +17,7 @@ from authserver.web.error_page import error_page
 from authserver.web.pages import Link, Pages, ScopeLine
 from authserver.web.static import static_files
 from tests.browser.conftest import unexpected, watch
+from tests.web import sign_up_samples
 from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SIGNED_OUT
 
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
@@ -40,6 +41,7 @@ STATES: Final = {
             "scopes": tuple(ScopeLine(scope=scope) for scope in SCOPES),
         },
     ),
+    **sign_up_samples.STATES,
     "signed out, apps": ("end_session/signed_out.html", SIGNED_OUT | {"told": ("Notes",), "not_told": ("Mail",)}),
     "error": None,
 }

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from authserver.web.pages import Link, ScopeLine
+from tests.web import sign_up_samples
 
 if TYPE_CHECKING:
     from authserver.web.answers import Answer
@@ -79,6 +80,7 @@ PAGES = {
     "already_signed_in.html": ALREADY,
     "transaction_expired.html": EXPIRED,
     "form_post.html": FORM_POST,
+    **sign_up_samples.PAGES,
 }
 TRANSACTION_PAGES = ("login/login.html", "consent/consent.html", "form_post.html")
 
