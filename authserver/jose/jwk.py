@@ -27,6 +27,17 @@ _ROCA_RESIDUES: Final = {
     prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
     for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 }
+_FIELD: Final = 2**255 - 19
+# the y of the eight points of Ed25519 whose order divides 8: with one as the key, a signature says nothing
+_WEAK_Y: Final = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        2707385501144840649318225287225658788936804267575313519463743609750303402022,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+    }
+)
 
 
 class JwkError(Exception):
@@ -138,6 +149,10 @@ def _read_rsa(member: Mapping[str, Any]) -> tuple[RSAKey, frozenset[str]]:
 def _read_okp(member: Mapping[str, Any]) -> tuple[OKPKey, frozenset[str]]:
     if member.get("crv") != "Ed25519" or len(_octets(member, "x")) != 32:  # noqa: PLR2004 - RFC 8037 §2
         message = "an OKP key is Ed25519 with x of 32 octets"
+        raise JwkError(message)
+    y = int.from_bytes(_octets(member, "x"), "little") & (2**255 - 1)  # RFC 8032 §5.1.3: the last bit is x's sign
+    if y >= _FIELD or y in _WEAK_Y:
+        message = "this Ed25519 key is a point of small order, or not spelled as RFC 8032 wants it"
         raise JwkError(message)
     return OKPKey.import_key(_plain(member, "kty", "crv", "x")), frozenset({"Ed25519"})
 

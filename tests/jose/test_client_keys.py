@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt as joserfc_jwt
@@ -228,6 +229,35 @@ def octets(number):
 )
 def test_a_weak_private_or_ambiguous_set_is_refused(keys):
     assert check_jwks({"keys": keys})
+
+
+SMALL_ORDER = [  # of Ed25519: the points whose order divides 8, in each spelling that 32 octets have
+    bytes([0] * 32),
+    bytes([0] * 31 + [0x80]),
+    bytes([1] + [0] * 31),
+    bytes([1] + [0] * 30 + [0x80]),
+    bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
+]
+
+
+@pytest.mark.attack(65)
+@pytest.mark.parametrize("point", SMALL_ORDER, ids=lambda point: point.hex()[:8] + point.hex()[-2:])
+def test_an_ed25519_key_of_small_order_is_refused(point):
+    assert check_jwks({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": encode_base64url(point)}]})
+
+
+@pytest.mark.attack(65)
+def test_what_is_refused_there_would_verify_a_signature_that_nobody_made():
+    """The key is the neutral element: R = B and S = 1 sign every message, and the library says so too."""
+    base = bytes.fromhex("5866666666666666666666666666666666666666666666666666666666666666")
+    forged = base + (1).to_bytes(32, "little")
+    Ed25519PublicKey.from_public_bytes(SMALL_ORDER[2]).verify(forged, b"whatever")
 
 
 @pytest.mark.attack(67)
