@@ -10,6 +10,8 @@ import pytest
 from tests.flows.fleet import running_fleet
 from tests.samples.process import CLIENTS, Sample, python
 
+pytestmark = pytest.mark.timeout(300)  # programs start one after the other
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):

@@ -15,6 +15,7 @@ from authserver_verifier.testing import FakeIssuer, ProofKey
 from tests.flows.fleet import free_ports
 from tests.samples.process import CLIENTS, Sample, python
 
+pytestmark = pytest.mark.timeout(300)  # programs start one after the other
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 START_SECONDS = 30
 

@@ -12,6 +12,7 @@ from tests.flows.fleet import CALLBACK, PASSWORD, running_fleet
 from tests.oauth.examples import CHALLENGE, VERIFIER
 from tests.samples.process import Sample, python
 
+pytestmark = pytest.mark.timeout(300)  # programs start one after the other
 PROGRAMS = {"fastapi": "api_fastapi/app.py", "django": "api_django/app.py"}
 
 
