@@ -21,6 +21,8 @@ SPECIFICATIONS = {
     "rfc8707",
     "rfc9068",
     "rfc9207",
+    "rfc9701",
+    "status_list",
     "rfc9449_7",
     "rfc9470",
     "rfc9728",
