@@ -101,13 +101,21 @@ class Pages:
         )
 
     def render(
-        self, template: str, *, title: str, status: int = 200, transaction: bool = False, **values: object
+        self,
+        template: str,
+        *,
+        title: str,
+        status: int = 200,
+        transaction: bool = False,
+        connects: bool = False,
+        **values: object,
     ) -> Answer:
         """Return the page ``templates/<template>`` in the request's language, with a fresh nonce.
 
         ``title`` is the page's ``<title>`` and ``<h1>``; where ``values["problem"]`` is set, the title begins with
         "Error:". A ``transaction`` page is one whose form may end at a client: Chromium applies ``form-action`` to the
-        whole chain of redirects, so such a page goes without (SECURITY fact 12). A value that the template reads and
+        whole chain of redirects, so such a page goes without (SECURITY fact 12). The script of a page that ``connects``
+        may ask this server. A value that the template reads and
         the caller forgot is a bug and raises ``jinja2.UndefinedError``.
         """
         nonce = secrets.token_urlsafe(16)
@@ -117,7 +125,7 @@ class Pages:
             failed=values.get("problem") is not None,
             nonce=nonce,
         )
-        policy = content_security_policy(nonce, transaction=transaction)
+        policy = content_security_policy(nonce, transaction=transaction, connects=connects)
         headers = (*_PAGE_HEADERS, ("content-security-policy", policy))
         return Answer(status=status, headers=headers, body=html.encode())
 
@@ -145,7 +153,7 @@ class Pages:
         return self._translations(current_language())
 
 
-def content_security_policy(nonce: str, *, transaction: bool) -> str:
+def content_security_policy(nonce: str, *, transaction: bool, connects: bool = False) -> str:
     """Build the policy of a page: own style and images, scripts by nonce only, never framed (CSP Level 3)."""
     directives = [
         "default-src 'none'",
@@ -155,6 +163,8 @@ def content_security_policy(nonce: str, *, transaction: bool) -> str:
         "base-uri 'none'",
         "frame-ancestors 'none'",
     ]
+    if connects:
+        directives.append("connect-src 'self'")
     if not transaction:
         directives.append("form-action 'self'")
     return "; ".join(directives)

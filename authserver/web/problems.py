@@ -43,6 +43,10 @@ NAMED: Final = frozenset(
 )
 
 
+# OAuth has other statuses for these. A 401 needs a challenge, and a browser answers that of Basic with a window.
+_FORBIDDEN: Final = frozenset({(ErrorCode.ACCESS_DENIED, 400), (ErrorCode.INVALID_CLIENT, 401)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """What is wrong with one member of a body. ``pointer`` names it (RFC 6901)."""
@@ -75,10 +79,11 @@ def public_code(error: OAuthError) -> str:
 def problem_answer(error: OAuthError, *, issuer: str, request_id: str) -> Answer:
     """Return the problem for a refusal. ``type`` is an address of this server that says what the code means."""
     code = public_code(error)
-    status = HTTPStatus.FORBIDDEN if error.error is ErrorCode.ACCESS_DENIED and error.status == 400 else error.status  # noqa: PLR2004
+    is_forbidden = (error.error, error.status) in _FORBIDDEN
+    status = HTTPStatus(403 if is_forbidden else error.status)
     document: dict[str, object] = {
         "type": f"{issuer}/docs/problems/{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": status.phrase,
         "status": int(status),
         "detail": error.description,
         "code": code,
@@ -89,7 +94,8 @@ def problem_answer(error: OAuthError, *, issuer: str, request_id: str) -> Answer
             {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in error.faults
         ]
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    headers = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"), *NO_STORE, *error.headers)
+    own = [header for header in error.headers if not is_forbidden or header[0] != "www-authenticate"]
+    headers = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"), *NO_STORE, *own)
     return Answer(status=int(status), headers=(*headers, *_rate_limit(error)), body=body)
 
 

@@ -135,7 +135,8 @@ async def test_only_the_organisations_own_apps_may_ask(api):
     answer = await api.login(client_id=SPA.client_id, scope="notes:read")
     assert (answer.status_code, code_of(answer)) == (403, "client_not_first_party")
     unknown = await api.login(client_id="nobody", scope="notes:read")
-    assert (unknown.status_code, code_of(unknown)) == (401, "invalid_client")
+    assert (unknown.status_code, code_of(unknown)) == (403, "invalid_client")
+    assert "www-authenticate" not in unknown.headers  # a browser would ask its user for a password
     foreign = await api.server.code_flow(SPA, scope="openid notes:read")
     answer = await api.ask("GET", "profile", foreign["access_token"])
     assert (answer.status_code, code_of(answer)) == (403, "client_not_first_party")
@@ -147,8 +148,8 @@ async def test_a_confidential_app_proves_itself(api, server):
         await clients.add(tx, own)
     await server.services.directory.refresh()
     body = {"client_id": "own-backend", "username": USER.username, "password": PASSWORD, "scope": "notes:read"}
-    assert (await api.post("login", **body)).status_code == 401
-    assert (await api.post("login", **body, client_secret="guessed")).status_code == 401
+    assert (await api.post("login", **body)).status_code == 403
+    assert (await api.post("login", **body, client_secret="guessed")).status_code == 403
     headers = {"authorization": basic("own-backend", SECRET)}
     assert (await server.http.post("/api/login", json=body, headers=headers)).status_code == 200
 

@@ -49,4 +49,6 @@ def find_meaning(code: str) -> str | None:
 
 async def documentation(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
     """Answer GET /docs: Swagger UI on our own OpenAPI document, with nothing from elsewhere."""
-    return call.services.pages.render("api/documentation.html", title="JSON API", document="/openapi.json")
+    return call.services.pages.render(
+        "api/documentation.html", title="JSON API", connects=True, document="/openapi.json"
+    )
