@@ -167,7 +167,8 @@ class Keyring:
             etag = f'"{encode_base64url(hashlib.sha256(body).digest()[:16])}"'
             self._jwks = (next_change_at(rows, now), Jwks(body, etag, self._max_age))
         change_at, jwks = self._jwks
-        max_age = self._max_age - (ceil(age) if age > _FRESH_ENOUGH else 0)
+        unconfirmed = ceil(min(age, self._max_age)) if age > _FRESH_ENOUGH else 0  # for ever, where it never was
+        max_age = self._max_age - unconfirmed
         if change_at is not None:
             max_age = min(max_age, int((change_at - now).total_seconds()))
         max_age = max(max_age, min(_SHORTEST_MAX_AGE, self._max_age))
