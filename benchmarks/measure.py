@@ -2,7 +2,7 @@
 
 Options are those of ``authserver bench``. A server of yours is measured instead where TEST_DATABASE_URL names one; its
 database must be empty. Where there is no PostgreSQL, SQLite alone is measured, and that is said. Without ``--only``
-the speed of revocation is measured too (``benchmarks.revocation``).
+the speed of revocation and a storm on /jwks are measured too (``benchmarks.revocation``, ``benchmarks.jwks_storm``).
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import revocation
+from benchmarks import jwks_storm, revocation
 from tests.postgresql_server import NoPostgresqlError, Postgresql
 
 SETTINGS = ("max_connections=100",)  # durability is PostgreSQL's default: fsync, full pages, synchronous commits
@@ -22,7 +22,7 @@ def main(options: list[str]) -> int:
     code = _measure_requests(options)
     if any(option.startswith("--only") for option in options):
         return code
-    return max(code, revocation.main())
+    return max(code, revocation.main(), jwks_storm.main())
 
 
 def _measure_requests(options: list[str]) -> int:

@@ -6,6 +6,7 @@ from authserver.cli.failure import CommandFailedError
 from authserver.cli.initialize import prepare
 from authserver.cli.records import record_signing_key
 from authserver.cli.terminal import Terminal
+from authserver.sealing.keyring_file import VARIABLE
 
 app = make_single()
 
@@ -25,9 +26,10 @@ async def init(terminal: Terminal) -> None:
     """
     settings = read_settings()
     made = await prepare(settings)
+    ring = VARIABLE if settings.sealing_key is not None else str(settings.sealing_key_file)
     if not made.sealing_key and not made.signing_keys:
         raise CommandFailedError(
-            f"This installation exists already: {settings.sealing_key_file} and the signing keys are there.",
+            f"This installation exists already: {ring} and the signing keys are there.",
             fix="Nothing was changed. To bring the schema to this version: authserver migrate",
         )
     terminal.show(
@@ -39,7 +41,7 @@ async def init(terminal: Terminal) -> None:
         }
     )
     terminal.say(
-        f"Copy {settings.sealing_key_file} to a safe place: without it the signing keys cannot be opened.\n"
+        f"Copy {ring} to a safe place: without it the signing keys cannot be opened.\n"
         "Next: authserver users create USERNAME --email E --admin\n"
         "      authserver serve"
     )

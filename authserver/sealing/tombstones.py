@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from authserver.sealing.epoch import EpochFile
     from authserver.sealing.records import SigningKey
 
-_MAX_BYTES = 1024 * 1024  # some 20,000 keys
-
 
 class TombstonesError(Exception):
     """The file cannot be read, so a revoked key might be served; the text is for the operator."""
@@ -40,13 +38,13 @@ class Tombstones:
     def read(self) -> frozenset[str]:
         """Return the key ids; none where there is no file. Raise :class:`TombstonesError` where it cannot be read."""
         try:
-            with self.path.open(encoding="ascii") as file:
-                return frozenset(line.strip() for line in file.read(_MAX_BYTES).splitlines() if line.strip())
+            text = self.path.read_text(encoding="ascii")
         except FileNotFoundError:
             return frozenset()
         except (OSError, UnicodeDecodeError) as error:
             message = f"{self.path}: the file of revoked signing keys cannot be read. Let the server's user own it."
             raise TombstonesError(message) from error
+        return frozenset(line.strip() for line in text.splitlines() if line.strip())
 
     def add(self, kids: Iterable[str]) -> str | None:
         """Add the key ids that are not there yet; return a warning where the file cannot be written.
