@@ -17,6 +17,7 @@ import pytest
 
 from authserver.cli.key_timeline import PLAIN, draw_timeline, tell_plan
 from authserver.cli.progress import Progress
+from authserver.jose.schedule import RotationRules
 from authserver.operations.keys import list_key
 from authserver.sealing.records import SigningKey
 from tests.sealing import plug_ins
@@ -158,6 +159,17 @@ def test_rotate_in_a_hurry_says_when_and_whom_it_surprises(installed):
     assert "signs in 5 minutes, at " in hurried.err
     assert "longer than 6 minutes" in hurried.err
     assert "longer than" not in installed("keys", "list").err
+
+
+@pytest.mark.parametrize("more", [(), ("--add", "EdDSA")], ids=["the next keys", "another algorithm"])
+def test_rotate_can_wait_until_the_keys_sign(installed, monkeypatch, more):
+    monkeypatch.setattr(RotationRules, "shortest_ahead", timedelta(seconds=2))
+    waited = installed("keys", "rotate", "--now", "--wait", *more, "--json")
+    assert waited.code == 0
+    if more:
+        assert (waited.json["alg"], waited.json["state"]) == ("EdDSA", "signing")
+    else:
+        assert [rotation["is_signing"] for rotation in waited.json] == [True, True]
 
 
 def test_sealing_keys_are_changed_in_two_commands(installed, here):
