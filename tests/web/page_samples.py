@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from authserver.web.pages import Link, ScopeLine
-from tests.web import sign_up_samples
+from tests.web import account_samples, inbox_samples, sign_up_samples
 
 if TYPE_CHECKING:
     from authserver.web.answers import Answer
@@ -81,6 +81,7 @@ PAGES = {
     "transaction_expired.html": EXPIRED,
     "form_post.html": FORM_POST,
     **sign_up_samples.PAGES,
+    **inbox_samples.PAGES,
 }
 TRANSACTION_PAGES = ("login/login.html", "consent/consent.html", "form_post.html")
 
