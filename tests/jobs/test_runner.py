@@ -196,3 +196,28 @@ async def be_away(*_: object) -> None:
 def test_a_lease_outlasts_the_wait_for_the_next_run_and_a_dead_owner_not_by_much(every):
     lifetime = Job(name="any", run=be_away, every=every, leased=True).lease_lifetime.total_seconds()
     assert every < lifetime <= every + LONGEST_SLACK
+
+
+async def test_a_woken_job_runs_at_once_and_again_where_it_was_woken_during_a_run(engine):
+    wake, runs, gate = asyncio.Event(), [], asyncio.Event()
+
+    async def run() -> None:
+        runs.append(None)
+        if len(runs) == 1:
+            wake.set()
+            await gate.wait()
+
+    jobs = Jobs((Job(name="woken", run=run, every=3600.0, leased=False, wake=wake),), engine=engine, owner=UUID(int=1))
+    jobs.start()
+    await asyncio.sleep(0)
+    assert runs == [], "it waits its interval first"
+    wake.set()
+    async with asyncio.timeout(10):
+        while not runs:  # noqa: ASYNC110 - a run leaves nothing else to wait for
+            await asyncio.sleep(0.001)
+        gate.set()
+        while len(runs) < 2:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    assert len(runs) == 2, "and then it waits again"
+    await jobs.stop()
