@@ -17,6 +17,7 @@ MACHINE_CLIENT_SECRET: Final = "demo-secret"  # noqa: S105  # the same
 WEB_CLIENT_ID: Final = "demo-web"
 WEB_CLIENT_SECRET: Final = "demo-web-secret"  # noqa: S105  # the same
 SPA_CLIENT_ID: Final = "demo-spa"
+PHONE_CLIENT_ID: Final = "demo-phone"  # the examples on /docs are its
 API_NAME: Final = "Sample API"
 API_SCOPE: Final = "api:read api:write"
 WEB_SCOPE: Final = f"openid profile email offline_access {API_SCOPE}"
@@ -57,6 +58,20 @@ async def seed(operator: Operator, offer: Offer, *, api_port: int, web_port: int
             "scope": WEB_SCOPE,
             "redirect_uris": [f"{SPA_ORIGIN}/callback"],
             "post_logout_redirect_uris": [f"{SPA_ORIGIN}/"],
+        },
+    )
+    await _seed_client(
+        operator,
+        offer,
+        PHONE_CLIENT_ID,
+        None,
+        ClientType.NATIVE,
+        {
+            "client_name": "Demo phone",
+            "scope": WEB_SCOPE,
+            "redirect_uris": ["com.example.demo:/callback"],
+            "first_party": True,
+            "api_register": True,
         },
     )
     await _seed_user(operator)

@@ -1,6 +1,6 @@
 """A sample resource server on FastAPI: it verifies the issuer's access tokens locally and never calls it per request.
 
-python clients/api_fastapi/app.py --issuer http://localhost:9000 --port 9003
+python clients/api_fastapi/app.py --issuer http://localhost:9000 --port 9005
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
     """Serve until interrupted. Options win over the environment's ISSUER, AUDIENCE and PORT."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--issuer", default=os.environ.get("ISSUER", "http://localhost:9000"))
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "9003"))
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "9005"))
     parser.add_argument("--audience", default=os.environ.get("AUDIENCE"), help="default: http://localhost:PORT")
     options = parser.parse_args()
     try:

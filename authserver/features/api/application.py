@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -50,7 +49,7 @@ def build_document(issuer: str) -> bytes:
     application = build_application()
     document = get_openapi(
         title="Accounts and tokens for an organisation's own apps",
-        version=metadata.version("authserver"),
+        version="1",
         summary="Sign in, refresh, sign up, verify, reset: by JSON.",
         description="For clients that are marked first-party; all others use the authorization code flow.",
         servers=[{"url": issuer}],

@@ -30,7 +30,7 @@ class ClientRequest(BaseModel):
 class LoginRequest(ClientRequest):
     """A user name or a verified e-mail address, and its password."""
 
-    model_config = _example(client_id="phone-app", username="ann@example.org", password="correct horse ann")  # noqa: S106
+    model_config = _example(client_id="demo-phone", username="ann@example.org", password="correct horse ann")  # noqa: S106
 
     username: Text
     password: Secret
@@ -41,7 +41,7 @@ class LoginRequest(ClientRequest):
 class RegisterRequest(ClientRequest):
     """A new account. The address need not be proven for it to work; some scopes wait until it is."""
 
-    model_config = _example(client_id="phone-app", email="ann@example.org", password="correct horse ann", name="Ann")  # noqa: S106
+    model_config = _example(client_id="demo-phone", email="ann@example.org", password="correct horse ann", name="Ann")  # noqa: S106
 
     email: Text
     password: Secret
@@ -54,7 +54,7 @@ class RegisterRequest(ClientRequest):
 class RefreshRequest(ClientRequest):
     """A refresh token, to be replaced by the one in the answer."""
 
-    model_config = _example(client_id="phone-app", refresh_token="asr_…")  # noqa: S106
+    model_config = _example(client_id="demo-phone", refresh_token="asr_…")  # noqa: S106
 
     refresh_token: Secret
     scope: str | None = None
@@ -64,7 +64,7 @@ class RefreshRequest(ClientRequest):
 class LogoutRequest(ClientRequest):
     """A token of the grant that ends, the refresh token rather than the access token."""
 
-    model_config = _example(client_id="phone-app", token="asr_…")  # noqa: S106
+    model_config = _example(client_id="demo-phone", token="asr_…")  # noqa: S106
 
     token: Secret
 
@@ -73,7 +73,7 @@ class VerifyRequest(ClientRequest):
     """The code from the mail, and the refresh token whose successor gets what the proven address opens."""
 
     model_config = _example(
-        client_id="phone-app",
+        client_id="demo-phone",
         verification_id=_EXAMPLE_ID,
         code="482 913",
         refresh_token="asr_…",  # noqa: S106
@@ -95,7 +95,7 @@ class ResendRequest(BaseModel):
 class ForgotRequest(ClientRequest):
     """The address of an account, of which nobody learns whether there is one."""
 
-    model_config = _example(client_id="phone-app", email="ann@example.org")
+    model_config = _example(client_id="demo-phone", email="ann@example.org")
 
     email: Text
 
@@ -104,7 +104,7 @@ class ResetRequest(ClientRequest):
     """The code from the mail, and the new password."""
 
     model_config = _example(
-        client_id="phone-app",
+        client_id="demo-phone",
         reset_id=_EXAMPLE_ID,
         code="482 913",
         new_password="a longer phrase",  # noqa: S106
