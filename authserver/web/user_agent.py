@@ -37,7 +37,12 @@ def describe_browser(user_agent: str | None) -> str:
     >>> describe_browser("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
     'Firefox on Linux'
     """
+    browser, system = find_browser(user_agent)
+    return f"{browser} on {system}" if browser and system else browser or system
+
+
+def find_browser(user_agent: str | None) -> tuple[str, str]:
+    """Return the names of the browser and the system, each '' where nobody can tell."""
     text = (user_agent or "")[:_LONGEST]
     browser = next((name for pattern, name in _BROWSERS if pattern.search(text)), "")
-    system = next((name for pattern, name in _SYSTEMS if pattern.search(text)), "")
-    return f"{browser} on {system}" if browser and system else browser or system
+    return browser, next((name for pattern, name in _SYSTEMS if pattern.search(text)), "")

@@ -17,7 +17,8 @@ from authserver.web.error_page import error_page
 from authserver.web.pages import Link, Pages, ScopeLine
 from authserver.web.static import static_files
 from tests.browser.conftest import unexpected, watch
-from tests.web import sign_up_samples
+from tests.language.pseudo import Pseudo
+from tests.web import account_samples, sign_up_samples
 from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SIGNED_OUT
 
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
@@ -41,6 +42,7 @@ STATES: Final = {
             "scopes": tuple(ScopeLine(scope=scope) for scope in SCOPES),
         },
     ),
+    **account_samples.STATES,
     **sign_up_samples.STATES,
     "signed out, apps": ("end_session/signed_out.html", SIGNED_OUT | {"told": ("Notes",), "not_told": ("Mail",)}),
     "error": None,
@@ -80,6 +82,11 @@ TOO_PALE: Final = """() => {
     }
     return found;
 }"""
+# Words that are wider than the box they stand in.
+CUT_OFF: Final = """() => [...document.querySelectorAll("button, a, label, h1, h2, p, li, summary, .tag")]
+    .filter((element) => element.getClientRects().length && element.scrollWidth > element.clientWidth + 1
+        && getComputedStyle(element).display !== "inline")
+    .map((element) => element.outerHTML.slice(0, 80))"""
 TOO_SMALL: Final = """() => [...document.querySelectorAll("a, button, summary, label.choice, input:not([type=hidden])")]
     .filter((element) => {
         const { width, height } = element.getBoundingClientRect();
@@ -92,10 +99,14 @@ TOO_SMALL: Final = """() => [...document.querySelectorAll("a, button, summary, l
 
 @pytest.fixture(scope="module")
 def site():
-    """The pages at ``/page/<number>``, served as the issuer serves them."""
-    pages = Pages(issuer="http://localhost", dev=True)
+    """The pages at ``/page/<number>``, served as the issuer serves them, and in longer words at ``/long/<number>``."""
+    spoken = {
+        "page": Pages(issuer="http://localhost", dev=True),
+        "long": Pages(issuer="http://localhost", dev=True, translations=lambda _: Pseudo()),
+    }
 
     def show(request):
+        pages = spoken[request.path_params["words"]]
         name = list(STATES)[request.path_params["number"]]
         if name == "error":
             answer = error_page(
@@ -114,7 +125,7 @@ def site():
         response.raw_headers = [(key.encode(), value.encode()) for key, value in answer.headers]
         return response
 
-    app = Starlette(routes=[Mount("/static", static_files()), Route("/page/{number:int}", show)])
+    app = Starlette(routes=[Mount("/static", static_files()), Route("/{words}/{number:int}", show)])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -149,6 +160,19 @@ def test_every_page_can_be_read_hit_and_reflows(chromium, site, width, scheme, s
             assert page.get_by_role("button", name="Copy").count() == 0, name
     context.close()
     assert visitor.problems + unexpected(visitor) == []
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_words_that_are_two_fifths_longer_fit_on_every_page(chromium, site, width):
+    context = chromium.new_context(viewport={"width": width, "height": 700})
+    page = context.new_page()
+    for number, name in enumerate(STATES):
+        page.goto(f"{site}/long/{number}")
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.evaluate(CUT_OFF) == [], name
+    context.close()
 
 
 def test_forced_colours_keep_the_borders_of_buttons(chromium, site):

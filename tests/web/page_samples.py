@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from authserver.web.pages import Link, ScopeLine
-from tests.web import inbox_samples, sign_up_samples
+from tests.web import account_samples, inbox_samples, sign_up_samples
 
 if TYPE_CHECKING:
     from authserver.web.answers import Answer
@@ -80,6 +80,7 @@ PAGES = {
     "already_signed_in.html": ALREADY,
     "transaction_expired.html": EXPIRED,
     "form_post.html": FORM_POST,
+    **account_samples.PAGES,
     **sign_up_samples.PAGES,
     **inbox_samples.PAGES,
 }

@@ -14,7 +14,7 @@ from authserver.steps.audit_trail import record
 from authserver.store import grants, sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import SESSION, clear_cookie
-from authserver.web.user_agent import describe_browser
+from authserver.web.user_agent import find_browser
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -78,13 +78,21 @@ def _show(call: Call, visit: Visit, browser: Browser, held: tuple[Grant, ...]) -
     clients = (directory.find_client(client_id) for client_id in apps)
     return Device(
         session=str(session.id),
-        browser=describe_browser(browser.user_agent) or pages.words("Unknown browser"),
+        browser=_name(call, browser.user_agent),
         address=browser.address,
         first_used=pages.time(session.created_at, visit.zone),
         last_used=pages.time(session.last_seen_at, visit.zone),
         is_this=session.id == visit.session.id,
         apps=tuple(sorted(client.client_name for client in clients if client is not None)),
     )
+
+
+def _name(call: Call, user_agent: str) -> str:
+    pages = call.services.pages
+    browser, system = find_browser(user_agent)
+    if browser and system:
+        return pages.words("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or pages.words("Unknown browser")
 
 
 async def _sign_out(call: Call, visit: Visit, session_id: UUID) -> Answer:
