@@ -63,6 +63,11 @@ class Directory:
         self._callbacks.append(callback)
 
     @property
+    def version(self) -> int:
+        """The version of what is known here: it moves when clients or resources do."""
+        return self._version
+
+    @property
     def clients(self) -> tuple[Client, ...]:
         """Every client that is not deleted."""
         return tuple(self._clients.values())

@@ -35,10 +35,15 @@ _TRIES: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
-    """Which lists there are, and how long a revoked token has to stand in them, at the database's ``now``."""
+    """Which lists there are, and how long a revoked token has to stand in them, at the database's ``now``.
+
+    ``used`` places of ``open_list`` have been given away, in the order of ``seed``.
+    """
 
     lists: int
     open_list: int
+    used: int
+    seed: bytes
     longest_lifetime: timedelta
     now: datetime
 
@@ -71,7 +76,7 @@ class StatusIndexes:
                 return
             async with self._engine.begin() as tx:
                 block = await reserve(tx, BLOCK)
-            self._blocks = [known for known in self._blocks if known.number == block.number] + [block]
+            self._blocks = [known for known in self._blocks if known.seed == block.seed] + [block]
 
     def take(self) -> int | None:
         """Return an index for one new grant; None where there was a rush: then the grant gets one within a minute."""
@@ -82,9 +87,21 @@ class StatusIndexes:
         self._blocks = [left, *rest] if left.count else rest
         return place_at(block.seed, block.number, block.first)
 
-    def keep_to(self, open_list: int) -> None:
-        """Give up places of a list that was closed: it may be begun anew when the last of its grants is gone."""
-        self._blocks = [block for block in self._blocks if block.number == open_list]
+    def keep_to(self, lists: Lists) -> None:
+        """Give up places of a list that was closed: it may be begun anew when the last of its grants is gone.
+
+        And those that a database which lost commits knows nothing of: somebody else will get them.
+        """
+        current = (lists.open_list, lists.seed)
+        self._blocks = [
+            block
+            for block in self._blocks
+            if (block.number, block.seed) == current and block.first + block.count <= lists.used
+        ]
+
+    def give_up(self) -> None:
+        """Give up all of them: the database was away, and may have come back without its last commits."""
+        self._blocks = []
 
     def _left(self) -> int:
         return sum(block.count for block in self._blocks)
@@ -107,7 +124,14 @@ async def reserve(tx: Tx, count: int) -> Block:
 async def load(tx: Tx) -> Lists:
     """Return the row, and the database's clock."""
     row = (await tx.execute(_lists())).one()
-    return Lists(lists=row.lists, open_list=row.open_list, longest_lifetime=row.longest_lifetime, now=await tx.now())
+    return Lists(
+        lists=row.lists,
+        open_list=row.open_list,
+        used=row.used,
+        seed=row.seed,
+        longest_lifetime=row.longest_lifetime,
+        now=await tx.now(),
+    )
 
 
 async def load_revoked(tx: Tx, since: datetime) -> dict[int, datetime]:
@@ -204,9 +228,9 @@ async def _has_grants(tx: Tx, number: int) -> bool:
 
 
 @cache
-def _lists() -> Select[int, int, timedelta]:
+def _lists() -> Select[int, int, int, bytes, timedelta]:
     table = StatusListsTable
-    return select(col(table.lists), col(table.open_list), col(table.longest_lifetime))
+    return select(col(table.lists), col(table.open_list), col(table.used), col(table.seed), col(table.longest_lifetime))
 
 
 @cache  # asked every second: building it costs more than running it

@@ -106,12 +106,31 @@ async def test_purging_the_last_grant_of_a_list_frees_all_its_places(engine):
         await grants.add(tx, replace(GRANT, status_index=LIST_SIZE + 3))
 
 
+async def lists_of(engine):
+    async with engine.read() as tx:
+        return await status_lists.load(tx)
+
+
 async def test_places_of_a_closed_list_are_given_up(engine):
     stock = StatusIndexes(engine)
     await stock.stock()
-    stock.keep_to(1)
+    stock.keep_to(await lists_of(engine))
     assert stock.take() is not None
-    stock.keep_to(2)
+    stock.keep_to(replace(await lists_of(engine), open_list=2))
+    assert stock.take() is None
+    await stock.stock()
+    stock.keep_to(replace(await lists_of(engine), seed=b"begun anew"))
+    assert stock.take() is None
+
+
+async def test_places_that_a_failover_forgot_are_given_up(engine):
+    stock = StatusIndexes(engine)
+    await stock.stock()
+    await change_row(engine, used=0)
+    stock.keep_to(await lists_of(engine))
+    assert stock.take() is None, "another process will get them"
+    await stock.stock()
+    stock.give_up()
     assert stock.take() is None
 
 
