@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from authserver.phases import forbid_open_transaction, transaction_open
 from authserver.store.failures import ConflictError, RetryableError, UnsupportedDatabaseError, is_lost, translated
-from authserver.store.postgresql import PostgresqlDatabase
 from authserver.store.sqlite import AlreadyServedError, ServingLock, SqliteDatabase, file_of
 from authserver.store.types import parse_time
 
@@ -169,6 +168,8 @@ class Engine:
             return cls(SqliteDatabase(path))
         if not database_url.startswith(("postgresql://", "postgres://")):
             raise UnsupportedDatabaseError("A database is sqlite:///path or postgresql://user:password@host/name.")
+        from authserver.store.postgresql import PostgresqlDatabase  # noqa: PLC0415 - its driver is 8 MB
+
         return cls(PostgresqlDatabase(database_url, pool_size=pool_size))
 
     @property

@@ -1,12 +1,16 @@
-"""What a database's errors mean to the server: not now, already there, or a bug."""
+"""What a database's errors mean to the server: not now, already there, or a bug.
+
+The driver of PostgreSQL is not imported here: a server on SQLite has no use for it, and it is 8 MB. Where it is not
+there, no error is its.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import sqlalchemy.exc
 
 from authserver.phases import UnavailableError
@@ -27,7 +31,15 @@ _SQLITE_UNAVAILABLE: Final = {
     sqlite3.SQLITE_PROTOCOL,
 }
 _SQLITE_TAKEN: Final = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
-_UNDONE: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)  # SQLSTATE 40001, 40P01
+_UNDONE: Final = ("SerializationFailure", "DeadlockDetected")  # SQLSTATE 40001, 40P01
+# OperationalError holds what an operator sees: lost connections, timeouts of locks and statements, a full disk,
+# deadlocks; the last two are a server that became a standby, and a transaction that idled for too long.
+_POSTGRESQL_UNAVAILABLE: Final = (
+    "OperationalError",
+    "InterfaceError",
+    "ReadOnlySqlTransaction",
+    "IdleInTransactionSessionTimeout",
+)
 _PRIMARY_CODE: Final = 0xFF  # the low byte of an extended SQLite result code
 
 
@@ -59,7 +71,9 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated or _is_unavailable(error.orig):
             raise _unavailable(error.orig) from error
         raise
-    except (psycopg.Error, sqlite3.Error) as error:  # of a statement past SQLAlchemy
+    except _driver_errors() as error:  # of a statement past SQLAlchemy
+        if _is_taken(error):
+            raise ConflictError(str(error)) from error
         if _is_unavailable(error):
             raise _unavailable(error) from error
         raise
@@ -74,34 +88,36 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 def is_lost(error: BaseException, connection: AsyncConnection) -> bool:
     """Tell whether the connection is gone, so that nothing of an open transaction can have been committed."""
-    if isinstance(error, psycopg.Error):  # of a statement past SQLAlchemy, which hears of it only later
+    if isinstance(error, _postgresql("Error")):  # of a statement past SQLAlchemy, which hears of it only later
         return connection.invalidated
     return isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
 
 
 def _is_taken(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
-        return error.sqlite_errorcode in _SQLITE_TAKEN
-    return isinstance(error, psycopg.errors.UniqueViolation)
+        return getattr(error, "sqlite_errorcode", None) in _SQLITE_TAKEN
+    return isinstance(error, _postgresql("UniqueViolation"))
 
 
 def _is_unavailable(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         return _primary_code(error) in _SQLITE_UNAVAILABLE
-    # OperationalError holds what an operator sees: lost connections, timeouts of locks and statements, a full disk,
-    # deadlocks; the other two are a server that became a standby, and a transaction that idled for too long.
-    return isinstance(
-        error,
-        psycopg.OperationalError
-        | psycopg.InterfaceError
-        | psycopg.errors.ReadOnlySqlTransaction
-        | psycopg.errors.IdleInTransactionSessionTimeout,
-    )
+    return isinstance(error, _postgresql(*_POSTGRESQL_UNAVAILABLE))
 
 
 def _unavailable(error: BaseException | None) -> UnavailableError:
-    kind = RetryableError if isinstance(error, _UNDONE) else UnavailableError
+    kind = RetryableError if isinstance(error, _postgresql(*_UNDONE)) else UnavailableError
     return kind(f"{type(error).__name__}: {error}".strip())
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    return sqlite3.Error, *_postgresql("Error")
+
+
+def _postgresql(*names: str) -> tuple[type[Exception], ...]:
+    """Return psycopg's kinds of errors with these names; none where psycopg has not been imported."""
+    psycopg = sys.modules.get("psycopg")
+    return () if psycopg is None else tuple(getattr(psycopg.errors, name) for name in names)
 
 
 def _primary_code(error: sqlite3.Error) -> int | None:

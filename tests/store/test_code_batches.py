@@ -15,7 +15,7 @@ from authserver.oauth.values import Grant
 from authserver.store import clients, code_rows, codes, consents, grants, sessions, users
 from authserver.store.code_batches import CodeBatches, Issued, Redeemed, redeem_in
 from authserver.store.code_rows import Foundation, Presented
-from authserver.store.engine import Engine
+from authserver.store.engine import ConflictError, Engine
 from tests.store.conftest import add_people
 from tests.store.samples import CLIENT, CODE, GRANT, GRANT_ID, NOW, SESSION, SESSION_ID, USER, USER_ID
 from tests.store.test_races import CUTS, assert_waits, cut_off, in_transaction
@@ -104,6 +104,12 @@ async def test_a_code_and_its_grant_are_read_and_stored_as_core_does(engine, bat
     assert presented.on.consent == await in_transaction(engine, consents.find, USER_ID, CLIENT.client_id)
     assert await stored_grant(engine) == replace(GRANT, status_index=None)
     assert await stored_code(engine) == 1
+
+
+async def test_a_row_that_is_there_already_is_a_conflict_past_sqlalchemy_too(engine):
+    await in_transaction(engine, code_rows.add_codes, [CODE])
+    with pytest.raises(ConflictError):
+        await in_transaction(engine, code_rows.add_codes, [CODE])
 
 
 async def test_a_client_that_was_cut_says_so(engine, batches):
