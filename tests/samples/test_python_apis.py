@@ -1,6 +1,7 @@
 """The sample APIs on FastAPI and Django REST framework, against an issuer that says anything, and ours."""
 
 import asyncio
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -92,17 +93,17 @@ def test_what_cannot_be_right_is_said_at_the_start(command):
 # --- with our issuer --------------------------------------------------------------------------------------------------
 
 
-async def sign_in(http, issuer, authorization_url):
-    """Sign in as eve and allow what is asked; return the code."""
+async def sign_in(http, issuer, user, authorization_url):
+    """Sign in as the user and allow what is asked; return the code."""
     browser = Browser(http, issuer)
     page = await browser.open(authorization_url)
-    page = await browser.follow(await browser.submit(page, username="eve", password=PASSWORD))
+    page = await browser.follow(await browser.submit(page, username=user, password=PASSWORD))
     while page.status_code == 200:
         page = await browser.follow(await browser.submit(page, decision="allow"))
     return parse_qs(urlsplit(page.headers["location"]).query)["code"][0]
 
 
-async def fetch_tokens(issuer, client_id, audience):
+async def fetch_tokens(issuer, client_id, audience, user):
     """Run the code flow of a public client."""
     request = {
         "response_type": "code",
@@ -114,30 +115,59 @@ async def fetch_tokens(issuer, client_id, audience):
         "resource": audience,
     }
     async with httpx2.AsyncClient(base_url=issuer, trust_env=False) as http:
-        code = await sign_in(http, issuer, str(httpx2.URL(f"{issuer}/authorize", params=request)))
+        code = await sign_in(http, issuer, user, str(httpx2.URL(f"{issuer}/authorize", params=request)))
         form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "redirect_uri": CALLBACK}
         answer = await http.post("/token", data=form | {"client_id": client_id})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(command, tmp_path):
-    with running_fleet(f"sqlite:///{tmp_path / 'issuer.sqlite3'}", tmp_path, 1) as fleet:
-        api = Sample(command, fleet.issuer)
-        try:
-            api.wait()
-            scopes = ["--scope", "api:read", "--scope", "api:write", "--verified-scope", "api:write"]
-            fleet.run("resources", "create", api.url, "--name", "Sample", *scopes)
-            fleet.run("users", "create", "eve", "--email", "eve@example.org", "--password-stdin", stdin=f"{PASSWORD}\n")
-            metadata = {"redirect_uris": [CALLBACK], "scope": "api:read api:write"}
-            client_id = fleet.create_client("App", "native", metadata)["client_id"]
-            tokens = asyncio.run(fetch_tokens(fleet.issuer, client_id, api.url))
-            before = api.get("/experiment", tokens["access_token"]).json()
-            fleet.run("users", "update", "eve", "--email-verified")
-            form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": client_id}
-            renewed = httpx2.post(f"{fleet.issuer}/token", data=form, trust_env=False).json()
-            after = api.get("/experiment", renewed["access_token"]).json()
-        finally:
-            api.stop()
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fleet")
+    with running_fleet(f"sqlite:///{folder / 'issuer.sqlite3'}", folder, 1) as running:
+        yield running
+
+
+@pytest.fixture
+def registered(command, fleet):
+    """The sample, registered at our issuer with a scope that needs a verified address."""
+    api = Sample(command, fleet.issuer)
+    scopes = ["--scope", "api:read", "--scope", "api:write", "--verified-scope", "api:write"]
+    try:
+        api.wait()
+        fleet.run("resources", "create", api.url, "--name", "Sample", *scopes)
+        yield api
+        fleet.run("resources", "delete", api.url, "--yes")
+    finally:
+        api.stop()
+
+
+def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(registered, fleet):
+    user = f"eve{registered.url.rpartition(':')[2]}"
+    fleet.run("users", "create", user, "--email", f"{user}@example.org", "--password-stdin", stdin=f"{PASSWORD}\n")
+    metadata = {"redirect_uris": [CALLBACK], "scope": "api:read api:write"}
+    client_id = fleet.create_client(f"App of {user}", "native", metadata)["client_id"]
+    tokens = asyncio.run(fetch_tokens(fleet.issuer, client_id, registered.url, user))
+    before = registered.get("/experiment", tokens["access_token"]).json()
+    fleet.run("users", "update", user, "--email-verified")
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": client_id}
+    renewed = httpx2.post(f"{fleet.issuer}/token", data=form, trust_env=False).json()
+    after = registered.get("/experiment", renewed["access_token"]).json()
     assert before == {"access": "limited", "missing_scope": "api:write"}
     assert after == {"access": "full", "missing_scope": ""}
+
+
+def test_a_token_dies_at_the_sample_within_seconds_of_its_revocation(registered, fleet):
+    client = fleet.create_client("Machine", "service", {"scope": "api:read"})
+    form = {"grant_type": "client_credentials", "resource": registered.url}
+    credentials = client["client_id"], client["client_secret"]
+    token = httpx2.post(f"{fleet.issuer}/token", data=form, auth=credentials, trust_env=False).json()["access_token"]
+    assert registered.get("/whoami", token).json()["client_id"] == client["client_id"]
+    fleet.run("clients", "delete", client["client_id"], "--yes")
+    end = time.monotonic() + 60  # a hang, not a speed: fifteen seconds are promised
+    while (answer := registered.get("/whoami", token)).status_code == 200:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert answer.status_code == 401
+    assert "revoked" in answer.headers["www-authenticate"]
