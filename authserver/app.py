@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -31,6 +31,7 @@ from authserver.features.inbox import FEATURE as INBOX
 from authserver.features.introspection import FEATURE as INTROSPECTION
 from authserver.features.language import FEATURE as LANGUAGE
 from authserver.features.login import FEATURE as LOGIN
+from authserver.features.login_code import FEATURE as LOGIN_CODE
 from authserver.features.recovery import FEATURE as RECOVERY
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
@@ -71,7 +72,7 @@ from authserver.web.client_failures import ClientFailures
 from authserver.web.cors import Cors
 from authserver.web.edge import Edge, Route
 from authserver.web.error_page import error_page
-from authserver.web.pages import Pages
+from authserver.web.pages import Link, Pages
 from authserver.web.problems import problem_answer
 from authserver.web.static import static_files
 
@@ -102,6 +103,7 @@ FEATURES: Final = (
     END_SESSION,
     REGISTRATION,
     API,
+    LOGIN_CODE,
     RECOVERY,
     SIGNUP,
     REGISTER,
@@ -324,7 +326,8 @@ def collect_metadata(
 def render_error(services: Services, facts: Facts, error: OAuthError) -> Answer:
     """Return the page for a refusal; it names a client only where one was found."""
     refusal = Refusal.BUG if error.error is ErrorCode.SERVER_ERROR else error.refusal
-    asked = _asked(facts)
+    again = error.start_again
+    asked = _asked(urlsplit(again).query if again is not None else facts.query)
     client = services.directory.find_client(asked.get("client_id", ""))
     page = error_page(
         services.pages,
@@ -334,11 +337,12 @@ def render_error(services: Services, facts: Facts, error: OAuthError) -> Answer:
         client_name=client.client_name if client is not None else None,
         client_id=asked.get("client_id"),
         received=asked.get("redirect_uri"),
+        back=Link(text=services.pages.words("Start again"), href=again) if again is not None else None,
     )
     return page.with_headers(*error.headers)
 
 
-def _asked(facts: Facts) -> Mapping[str, str]:
+def _asked(query: str) -> Mapping[str, str]:
     """Return what the requester wrote of itself in the URL, the first of each name, as far as it can be read."""
-    pairs = parse_qsl(facts.query[:8192], errors="replace")
+    pairs = parse_qsl(query[:8192], errors="replace")
     return {name: value[:500] for name, value in reversed(pairs)}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.errors import OAuthError, Refusal
-from authserver.oauth.mailed_code_rules import RESEND_AFTER
 from authserver.steps.browser_session import form_token, open_browser
 from authserver.steps.mailed_codes import mail_state
 
@@ -25,7 +24,6 @@ PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.MAILED_CODE_TRIED_TOO_OFTEN: ("tried_too_often", 422),
     Refusal.THROTTLED: ("throttled", 429),
 }
-SECONDS_BETWEEN: Final = int(RESEND_AFTER.total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +31,14 @@ class CodePage:
     """What a feature's own code page is called and leads to. ``title`` and ``button`` are message ids.
 
     ``change`` is where another address can be given, ``is_certain`` whether the person is known to have this one: then
-    the page says that the code was sent, and whether it arrived.
+    the page says that the code was sent, and whether it arrived. ``asks_shared_computer`` is for codes that sign in.
     """
 
     title: str
     button: str
     change: str | None = None
     is_certain: bool = False
+    asks_shared_computer: bool = False
 
 
 async def render_code_page(
@@ -69,6 +68,7 @@ async def render_code_page(
         mail_state=state,
         button=call.services.pages.words(page.button),
         change=page.change,
+        asks_shared_computer=page.asks_shared_computer,
         problem=problem,
         tries_left=tries_left,
         wait_seconds=wait_seconds,

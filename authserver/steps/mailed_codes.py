@@ -170,14 +170,19 @@ async def redeem_code(
     digits = parse_code(text)
     if digits is None:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "a code has six digits", Refusal.PARAMETER_MALFORMED)
-    async with call.services.engine.begin() as tx:
+
+    async def work(tx: Tx) -> T | OAuthError:
         try:
             code = await _claim(call, tx, code_id, purpose, digits, browser_hash)
-        except OAuthError as error:  # inside, so that the transaction commits: the try is counted
-            refusal = error
-        else:
-            return await fulfil(tx, code)
-    raise refusal
+        except OAuthError as error:  # returned, so that the transaction commits: the try is counted
+            return error
+        return await fulfil(tx, code)
+
+    # by retrying: a sign-in of the same account takes its row and the account's counts in the other order
+    result = await call.services.engine.retrying(work)
+    if isinstance(result, OAuthError):
+        raise result
+    return result
 
 
 async def find_code(tx: Tx, code_id: str, purpose: Purpose, browser_hash: bytes | None) -> MailedCode:
