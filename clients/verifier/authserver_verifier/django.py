@@ -147,6 +147,7 @@ def read_request(request: HttpRequest) -> ProtectedRequest:
         query=request.META.get("QUERY_STRING", "").encode("latin-1", "replace"),
         headers=wsgi_headers(request.META),
         certificate=request.META.get("SSL_CLIENT_CERT") or None,
+        memory=request.META,
     )
 
 

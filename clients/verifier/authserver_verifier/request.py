@@ -1,7 +1,7 @@
 """What of an HTTP request matters here, told alike by ASGI and by WSGI."""
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -13,7 +13,8 @@ class ProtectedRequest:
 
     `path` is decoded and holds the prefix an application is mounted at; `headers` have lower-case names, one pair per
     line that was sent (WSGI joins them with a comma). `certificate` is the client's, in PEM, as the server that ended
-    TLS tells it; None where it does not.
+    TLS tells it; None where it does not. `memory` is where the server keeps what it knows of this one request: the
+    verifier notes there what it has proved, so that a guard around a guarded endpoint does not use up a DPoP proof.
     """
 
     method: str
@@ -21,6 +22,7 @@ class ProtectedRequest:
     query: bytes
     headers: Headers
     certificate: str | None = None
+    memory: MutableMapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of one header, by its lower-case name."""
@@ -37,10 +39,11 @@ def from_asgi(scope: MutableMapping[str, Any]) -> ProtectedRequest:
         query=scope.get("query_string", b""),
         headers=tuple(scope["headers"]),
         certificate=next(iter(chain), None) if chain else None,
+        memory=scope,
     )
 
 
-def from_wsgi(environ: Mapping[str, Any]) -> ProtectedRequest:
+def from_wsgi(environ: MutableMapping[str, Any]) -> ProtectedRequest:
     """Read a WSGI environment. `SSL_CLIENT_CERT` is the server's word: no header of a client is spelled like that."""
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return ProtectedRequest(
@@ -49,6 +52,7 @@ def from_wsgi(environ: Mapping[str, Any]) -> ProtectedRequest:
         query=environ.get("QUERY_STRING", "").encode("latin-1"),
         headers=wsgi_headers(environ),
         certificate=environ.get("SSL_CLIENT_CERT") or None,
+        memory=environ,
     )
 
 

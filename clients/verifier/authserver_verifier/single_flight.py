@@ -1,6 +1,7 @@
 """One fetch at a time, in a thread of its own, and not more often than agreed."""
 
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -18,6 +19,7 @@ class SingleFlight:
         self._work = work
         self._monotonic = monotonic
         self._name = name
+        self._process = os.getpid()
         self._under_way: Future[None] | None = None
         self._lock = Lock()
 
@@ -32,8 +34,10 @@ class SingleFlight:
         The future ends when the run does, well or not.
         """
         with self._lock:
+            if self._process != os.getpid():  # forked meanwhile: what was under way is so in the parent only
+                self._under_way = None
             if self._under_way is None and (now := self._monotonic()) >= self.asked_at + interval:
-                self.asked_at = now
+                self.asked_at, self._process = now, os.getpid()
                 # One short-lived thread per run: nothing to close, and nothing that a fork could leave behind.
                 executor = ThreadPoolExecutor(1, thread_name_prefix=self._name)
                 self._under_way = executor.submit(self._run)

@@ -42,6 +42,7 @@ logger = logging.getLogger("authserver_verifier")
 
 MAX_WAIT = 5.0
 _MIN_NONCE_KEY_BYTES = 32
+_PROVED = "authserver_verifier.proved"  # in a request's memory: which verifier proved which token
 
 
 class _Seen(NamedTuple):
@@ -252,14 +253,20 @@ class Verifier:
     def _authorization(
         self, request: ProtectedRequest, requirement: Requirement
     ) -> Generator[Future[None], None, AccessToken]:
-        credentials = None
+        proved, is_dpop = request.memory.get(_PROVED), False
         try:
-            credentials = find_credentials(request.headers, request.query)
-            access_token = yield from self._verification(credentials.token)
-            self._check_binding(request, credentials, access_token)
+            if proved is not None and proved[0] is self:
+                access_token: AccessToken = proved[1]
+                is_dpop = access_token.bound_key is not None
+            else:
+                credentials = find_credentials(request.headers, request.query)
+                is_dpop = credentials.dpop
+                access_token = yield from self._verification(credentials.token)
+                self._check_binding(request, credentials, access_token)
+                request.memory[_PROVED] = self, access_token
             requirement.check(access_token, self._clock(), self._leeway)
         except RequestRefusedError as refused:
-            refused.is_dpop = credentials is not None and credentials.dpop
+            refused.is_dpop = is_dpop
             if isinstance(refused, TokenRefusedError) and refused.refusal is Refusal.NO_TOKEN and self.metadata:
                 refused.scope = requirement.scope  # a client that finds its way by metadata asks for this
             logger.info("request refused: %s", refused.refusal)

@@ -377,6 +377,34 @@ def test_a_bound_token_is_taken_through_every_framework_with_its_proof(client, i
     assert client.get(path_asked, headers=headers).status_code == 401, "a proof is good once"
 
 
+@pytest.mark.parametrize("outer", ["asgi", "fastapi", "django-wsgi", "django-asgi", "drf-wsgi", "flask"])
+def test_a_guard_around_a_guarded_endpoint_takes_the_proof_once(outer, verify, issuer, clocks, django_settings):
+    key = ProofKey(clock=clocks.wall)
+    token = issuer.token(AUDIENCE, scope=READ, cnf={"jkt": key.thumbprint})
+    middleware = ["authserver_verifier.django.RequireAccessToken"] if outer.startswith(("django", "drf")) else []
+    urls = FRAMEWORKS[outer]() if middleware else Urls()
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware):
+        if outer == "asgi":
+            client = TestClient(verify.asgi(starlette_app(verify)))
+        elif outer == "fastapi":
+            app = FastAPI(dependencies=[Depends(verify.scope())])
+            app.get("/notes")(lambda token=Depends(verify.scope(READ)): {"subject": token.subject})  # noqa: B008
+            client = TestClient(app)
+        elif outer == "flask":
+            app = flask_app(verify)
+            app.before_request(verify.flask()(lambda: None))
+            client = httpx2.Client(transport=httpx2.WSGITransport(app=app), base_url=AUDIENCE)
+        else:
+            client = connect(outer, verify)
+        headers = key.headers("GET", f"{AUDIENCE}/notes", token)
+        assert client.get("/notes", headers=headers).json() == {"subject": "alice"}
+        assert client.get("/notes", headers=headers).status_code == 401, "and not in another request"
+        narrow = issuer.token(AUDIENCE, cnf={"jkt": key.thumbprint})
+        refused = client.get("/notes", headers=key.headers("GET", f"{AUDIENCE}/notes", narrow))
+    assert refused.status_code == 403
+    assert refused.headers["www-authenticate"].startswith("DPoP ")
+
+
 class Stepped(APIView):
     authentication_classes = (BearerAuthentication,)
     permission_classes = (requires(READ, acr_values=["urn:mfa"], max_age=300),)

@@ -231,6 +231,19 @@ async def test_nobody_waits_longer_than_the_deadline(verify, issuer, monkeypatch
     settle()
 
 
+def test_a_process_that_was_forked_during_a_fetch_makes_its_own(verify, issuer, clocks, settle, monkeypatch):
+    verify.verify(issuer.token(AUDIENCE))
+    issuer.delay = 0.3
+    clocks.move(MAX_AGE)
+    verify.verify(issuer.token(AUDIENCE))
+    assert verify._keys._flight.is_under_way
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    clocks.move(MAX_AGE)
+    verify.verify(issuer.token(AUDIENCE))
+    settle()
+    assert issuer.requests["/jwks"] == 3
+
+
 def test_a_client_of_the_users_own_that_breaks_is_a_503_and_a_traceback_in_the_log(issuer, clocks, caplog):
     verify = Verifier(issuer.url, AUDIENCE, http=lambda: 1 // 0, clock=clocks.wall, monotonic=clocks.monotonic)
     with pytest.raises(IssuerUnavailableError):

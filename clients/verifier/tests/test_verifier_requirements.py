@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -140,8 +141,11 @@ def test_a_guarded_application_answers_its_metadata_to_anybody(publishing):
     assert answer.json()["resource"] == AUDIENCE
 
 
-def test_a_starlette_application_answers_them_by_one_route(publishing, verify):
-    client = TestClient(Starlette(routes=[publishing.starlette_metadata()]))
+@pytest.mark.parametrize("framework", [Starlette, FastAPI])
+def test_a_starlette_application_answers_them_by_one_route(framework, publishing, verify):
+    app = framework()
+    app.routes.append(publishing.starlette_metadata())
+    client = TestClient(app)
     assert client.get("/.well-known/oauth-protected-resource").json()["resource_name"] == "Notes"
     with pytest.raises(ValueError, match="publishes no metadata"):
         verify.starlette_metadata()
