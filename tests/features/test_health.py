@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from authserver.app import utc_now
 from authserver.jose.keyring import Keyring
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,8 @@ async def test_a_draining_server_is_live_and_answers_but_is_not_ready(server):
 
 
 async def test_a_server_without_a_key_that_signs_is_not_ready(server):
-    server.services.live.keyring = Keyring((), issuer=server.issuer, jwks_max_age=timedelta(seconds=300))
+    max_age = timedelta(seconds=300)
+    server.services.live.keyring = Keyring((), issuer=server.issuer, jwks_max_age=max_age, now=utc_now())
     answer = await server.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "keyless")
 
