@@ -27,7 +27,7 @@ from authserver.sealing.box import UnsealError
 from authserver.store import outbox_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
@@ -172,9 +172,12 @@ class Lane:
         sender.note(delivery)
         if delivery.outcome is Outcome.SENT:
             sender.unmarked.add(mail.id)
-        async with self._services.engine.begin() as tx:
+
+        async def settle_and_claim(tx: Tx) -> QueuedMail | None:
             await self._settle(tx, mail, delivery)
-            following = await self._claim(tx)
+            return await self._claim(tx)
+
+        following = await self._services.engine.retrying(settle_and_claim)
         sender.unmarked.discard(mail.id)
         _log(mail, delivery)
         return following
@@ -201,7 +204,7 @@ class Lane:
             delivery = await self._mailer.send(message, seconds=min(MESSAGE_SECONDS, mail.seconds_left))
         finally:
             helper.cancel()
-        return replace(delivery, answer=_without_secrets(delivery.answer, envelope.parameters))
+        return replace(delivery, answer=_without_secrets(delivery.answer, envelope))
 
     async def _settle(self, tx: Tx, mail: QueuedMail, delivery: Delivery) -> None:
         """Write down what came of a mail."""
@@ -223,10 +226,11 @@ def _open(outbox: Outbox, mail: QueuedMail) -> Envelope:
     return open_mail(outbox, mail)
 
 
-def _without_secrets(answer: str, parameters: Mapping[str, str]) -> str:
-    """Return a mail server's answer without what it may have quoted of the mail."""
-    for name in SECRETS & parameters.keys():
-        answer = answer.replace(parameters[name], "…").replace(group(parameters[name]), "…")
+def _without_secrets(answer: str, envelope: Envelope) -> str:
+    """Return a mail server's answer without what it may have quoted of the mail, and without the reader's address."""
+    quoted = [envelope.parameters[name] for name in SECRETS & envelope.parameters.keys()]
+    for text in (envelope.to, *quoted, *map(group, quoted)):
+        answer = answer.replace(text, "…") if text else answer
     return answer
 
 

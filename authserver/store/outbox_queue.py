@@ -69,16 +69,22 @@ async def claim_next(tx: Tx, owner: UUID) -> QueuedMail | None:
     processes the second passes over what the first has locked.
     """
     now = await tx.now()
+    expires_at = col(OutboxMails.expires_at)
+    return await _claim(tx, owner, now, expires_at > now) or await _claim(tx, owner, now, expires_at.is_(None))
+
+
+async def _claim(tx: Tx, owner: UUID, now: datetime, kind: ColumnElement[bool]) -> QueuedMail | None:
+    """Claim the first of a kind; each kind has its index, so that a long backlog is not sorted for each mail."""
     due = (
         select(col(OutboxMails.id))
-        .where(_is_due(now))
-        .order_by(col(OutboxMails.expires_at).is_(None), col(OutboxMails.next_attempt_at), col(OutboxMails.id))
+        .where(col(OutboxMails.state) == "waiting", col(OutboxMails.next_attempt_at) <= now, kind)
+        .order_by(col(OutboxMails.next_attempt_at))
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     statement = (
         update(OutboxMails)
-        .where(col(OutboxMails.id).in_(due))
+        .where(col(OutboxMails.id) == due.scalar_subquery())  # evaluated once, where IN might be for each row
         .values(claim=owner, next_attempt_at=now + LEASE, attempts=col(OutboxMails.attempts) + 1)
         .returning(*OutboxMails.__table__.columns)  # type: ignore[attr-defined]  # SQLModel does not declare it
     )
@@ -203,15 +209,6 @@ async def count(tx: Tx) -> Mapping[State, int]:
         told = state_of(row.state, "" if row.answered else None)
         counts[told] = counts.get(told, 0) + row.number
     return counts
-
-
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    expires_at = col(OutboxMails.expires_at)
-    return (
-        (col(OutboxMails.state) == "waiting")
-        & (col(OutboxMails.next_attempt_at) <= now)
-        & (expires_at.is_(None) | (expires_at > now))
-    )
 
 
 def _is(state: State) -> ColumnElement[bool]:

@@ -423,6 +423,12 @@ class OutboxMails(SQLModel, table=True):
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
         ),
+        Index(
+            "ix_outbox_expires_at",
+            "expires_at",
+            sqlite_where=text("state = 'waiting' AND expires_at IS NOT NULL"),
+            postgresql_where=text("state = 'waiting' AND expires_at IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -11,6 +11,7 @@ from authserver.mail import mailer
 from authserver.mail.mailer import Mailer, Outcome
 from authserver.mail.writer import WireMessage
 from authserver.settings.mail import parse_smtp_url
+from authserver.store import outbox_queue
 from tests.mail.smtp_server import MailServer, authenticator, mail_server
 
 MESSAGE = WireMessage(
@@ -213,3 +214,8 @@ async def test_a_server_without_starttls_hears_nothing_where_it_is_required(serv
     delivery = await make_mailer(server, f"smtp://127.0.0.1:{server.port}?starttls=required").send(MESSAGE)
     assert delivery.outcome is Outcome.UNAVAILABLE
     assert server.mails == []
+
+
+def test_a_claim_outlasts_the_longest_a_mail_may_take():
+    """Twice: where a connection kept from before has died, the mail is handed in on another one."""
+    assert outbox_queue.LEASE.total_seconds() > 2 * (mailer.CONNECT_SECONDS + mailer.MESSAGE_SECONDS) + 10

@@ -43,6 +43,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )
+    op.create_index(
+        "ix_outbox_expires_at",
+        "outbox",
+        ["expires_at"],
+        sqlite_where=sa.text("state = 'waiting' AND expires_at IS NOT NULL"),
+        postgresql_where=sa.text("state = 'waiting' AND expires_at IS NOT NULL"),
+    )
     op.create_index("ix_outbox_recipient_key", "outbox", ["recipient_key"])
     op.create_index("ix_outbox_settled_at", "outbox", ["settled_at"])
     op.create_index("ix_outbox_user_id", "outbox", ["user_id"])
