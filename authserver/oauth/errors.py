@@ -366,7 +366,8 @@ class OAuthError(Exception):
     """A no that is an answer: the wire form of RFC 6749 §5.2, and the rule behind it for the operator.
 
     ``description`` is for the client's developer: ASCII of RFC 6749 §5.2, no secret and nothing about other clients.
-    ``headers`` are added to the answer (``WWW-Authenticate``, ``Retry-After``).
+    ``headers`` are added to the answer (``WWW-Authenticate``, ``Retry-After``). ``start_again`` is our own address at
+    which a person can begin what this ended anew; only their page has it.
     """
 
     def __init__(
@@ -377,6 +378,7 @@ class OAuthError(Exception):
         *,
         status: int | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        start_again: str | None = None,
     ) -> None:
         """Check that the description can be sent."""
         if invalid_error_characters(description):
@@ -388,3 +390,4 @@ class OAuthError(Exception):
         self.refusal = refusal
         self.status = status if status is not None else _STATUS.get(error, 400)
         self.headers = headers
+        self.start_again = start_again

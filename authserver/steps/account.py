@@ -102,11 +102,13 @@ def render_account(
     title: str,
     status: int = 200,
     done: Mapping[str, str] | None = None,
+    connects: bool = False,
     **values: object,
 ) -> Answer:
     """Return an account page: its own values, the list of all pages, and what its forms send along.
 
     ``done`` are the messages (``N_("…")``) of what :func:`answer_done` may have left to say, by its word.
+    ``connects`` is that of :meth:`Pages.render`.
     """
     browser = open_browser(call)
     pages = call.services.pages
@@ -122,7 +124,7 @@ def render_account(
         "done": pages.words(notice) if notice is not None else None,
         "problem": None,
     }
-    page = pages.render(template, title=title, status=status, transaction=False, **(ground | values))
+    page = pages.render(template, title=title, status=status, transaction=False, connects=connects, **(ground | values))
     headers = (*browser.headers, clear_cookie(NOTICE)) if word else browser.headers
     return page.with_headers(*headers)
 

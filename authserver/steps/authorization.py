@@ -21,6 +21,7 @@ from authserver.steps.id_token_hint import read_hint
 from authserver.steps.login import OFFERED_ACRS
 from authserver.store import consents, transactions
 from authserver.web.answers import redirect_answer
+from authserver.web.edge import URL_LIMIT
 from authserver.web.page_language import prefer_asked
 
 if TYPE_CHECKING:
@@ -137,9 +138,20 @@ async def _find_transaction(tx: Tx, transaction_id: str | None, browser_hash: by
         raise _unknown_transaction()
     if await tx.now() >= transaction.expires_at:
         raise OAuthError(
-            ErrorCode.INVALID_REQUEST, "this sign-in took too long; start again", Refusal.TRANSACTION_EXPIRED
+            ErrorCode.INVALID_REQUEST,
+            "this sign-in took too long; start again",
+            Refusal.TRANSACTION_EXPIRED,
+            start_again=_start_again(transaction),
         )
     return transaction
+
+
+def _start_again(transaction: Transaction) -> str | None:
+    """Return where the app's request can be made anew; None where it has had its answer, or is too long to be a URL."""
+    if transaction.finished_at is not None or transaction.denied_at is not None:
+        return None
+    address = f"/authorize?{transaction.parameters}"
+    return address if len(address) <= URL_LIMIT else None
 
 
 def _unknown_transaction() -> OAuthError:

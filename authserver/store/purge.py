@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 1000
 REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see why something was refused (DESIGN §8)
+TRANSACTIONS_KEPT: Final = timedelta(days=1)  # who took too long to sign in can still start again from where they were
 CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the grant it revokes
 ATTEMPTS_KEPT: Final = timedelta(days=1)
 MAILED_CODES_KEPT: Final = timedelta(hours=1)  # so that whoever comes late reads why, and can have a new one
@@ -55,7 +56,7 @@ class _Rule:
 
 # Clients and users take what hangs on them along. Not here: the audit, and signing keys, whose tombstones must hold.
 _RULES: Final = (
-    _Rule(Transactions, lambda now: col(Transactions.expires_at) < now),
+    _Rule(Transactions, lambda now: col(Transactions.expires_at) < now - TRANSACTIONS_KEPT),
     _Rule(AuthorizationCodes, lambda now: col(AuthorizationCodes.expires_at) < now - CODES_KEPT),
     _Rule(MailedCodes, lambda now: col(MailedCodes.expires_at) < now - MAILED_CODES_KEPT),
     _Rule(SignUps, lambda now: col(SignUps.expires_at) < now),

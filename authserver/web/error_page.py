@@ -46,6 +46,8 @@ _START_AGAIN: Final = _Words(
     advice=N_("Go back to %(app)s and start again."),
 )
 
+_OR_HERE: Final = N_("Nothing is lost: start again here, or go back to %(app)s.")
+
 _WORDS: Final[Mapping[Refusal, _Words]] = {
     Refusal.REDIRECT_URI_NOT_REGISTERED: _Words(
         what=N_("The address it asked us to return to is not on its list, so nothing was sent there."),
@@ -80,7 +82,11 @@ _WORDS: Final[Mapping[Refusal, _Words]] = {
         advice=N_("Wait a minute, then try again."),
     ),
     Refusal.TRANSACTION_UNKNOWN: _START_AGAIN,
-    Refusal.TRANSACTION_EXPIRED: _START_AGAIN,
+    Refusal.TRANSACTION_EXPIRED: _Words(
+        title=N_("Please start again"),
+        what=N_("This sign-in took too long."),
+        advice=N_("Go back to %(app)s and start again."),
+    ),
     Refusal.BUG: _OURS,
     Refusal.SERVER_STALE: _BUSY,
     Refusal.SERVER_BUSY: _BUSY,
@@ -101,7 +107,8 @@ def error_page(
 ) -> Answer:
     """Return the page for a refusal.
 
-    ``client_name`` and ``back`` (a registered address) are given only where the client was found; ``client_id`` and
+    ``client_name`` is given only where the client was found; ``back`` is our own address at which what this ended can
+    begin anew; ``client_id`` and
     ``received`` are the requester's own words.
     """
     words = _WORDS.get(refusal, _OTHERWISE)
@@ -116,7 +123,7 @@ def error_page(
         status=status,
         problem=refusal,
         what=words.what,
-        advice=words.advice,
+        advice=words.advice if back is None else _OR_HERE,
         app=app,
         request_id=request_id,
         back=back,

@@ -3,7 +3,9 @@
 The tables in tests/specifications name these tests; the rest of the rules is held in tests/oauth.
 """
 
+import re
 from dataclasses import replace
+from html import unescape
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import joserfc.jwt
@@ -304,3 +306,21 @@ async def test_a_sign_in_that_took_too_long_starts_again(server):
     await server.execute("UPDATE transactions SET expires_at = created_at")
     response = await browser.get(str(page.url))
     assert (response.status_code, server.refusal) == (400, "transaction_expired")
+    assert "start again here, or go back to Notes on the web" in response.text
+    href = re.search(r'<a role="button" href="([^"]+)">Start again</a>', response.text).group(1)
+    page = await browser.open(server.issuer + unescape(href))
+    page = await browser.follow(await server.login(browser, page))
+    answer = answer_of(await browser.follow(await browser.submit(page, decision="allow")))
+    assert answer["state"] == "a-state", "nothing of the app's request is lost"
+    assert (await server.redeem(answer["code"])).status_code == 200
+
+
+async def test_a_sign_in_that_was_answered_does_not_start_again(server):
+    browser = server.browser()
+    page = await browser.open(server.authorization_url())
+    await server.authorize(browser=browser)
+    await browser.follow(await server.login(browser, page))
+    await server.execute("UPDATE transactions SET expires_at = created_at, finished_at = created_at")
+    response = await browser.get(str(page.url))
+    assert (response.status_code, server.refusal) == (400, "transaction_expired")
+    assert "Start again</a>" not in response.text

@@ -130,6 +130,7 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "outbox",
         "registration_tokens",
         "sessions",
+        "transactions",
         "users",
     }
 
