@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from authserver.bench.workloads import Workload
 
 _CONCURRENCIES: Final = (1, 32, 128)
-_ROWS_AT_ONCE: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +110,7 @@ async def _measure(plan: Plan, stock: Stock, say: Callable[[str], None]) -> Resu
     database, installation = await stock.describe_database(), stock.installation
     if plan.rows:
         say(f"{database}: putting {plan.rows:,} grants into the database")
-        for done in range(0, plan.rows, _ROWS_AT_ONCE):  # nobody needs their tokens: ten million fill a memory
-            await stock.add_grants(min(_ROWS_AT_ONCE, plan.rows - done), stock.registered.rotating)
+        await stock.fill(plan.rows)
     say(f"{database}: the floor")
     floor = await measure_floor(installation, stock, _CONCURRENCIES, plan.seconds)
     began = perf_counter()

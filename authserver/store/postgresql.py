@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy.exc
-from psycopg import conninfo
+from psycopg import conninfo, pq
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from authserver.phases import UnavailableError
@@ -29,6 +29,7 @@ DEADLINE_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 3
 POOL_SECONDS: Final = 4.0  # for a connection that others use; what is left of the deadline is for the work
 OLDEST_VERSION: Final = 140_000
+KEPT: Final = 3  # connections of each kind that wait outside the pool; together fewer than it has
 
 # Until when the lease that is being begun has time, by the event loop's clock: the pool does not pass it on.
 _lease_ends: Final[ContextVar[float | None]] = ContextVar("lease_ends", default=None)
@@ -115,13 +116,18 @@ class PostgresqlDatabase:
         )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._deadlines: dict[AsyncConnection, asyncio.TimerHandle] = {}
+        # Taking a connection out of SQLAlchemy's pool and putting it back is a quarter of a short transaction.
+        self._kept: dict[bool, list[AsyncConnection]] = {True: [], False: []}
+        self._most_kept = min(KEPT, (pool_size - 1) // 2)
+        self._at_the_pool = 0
 
     async def lease(self, *, writing: bool) -> AsyncConnection:
         """Return a connection whose first statement begins a transaction, or one that commits each statement."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DEADLINE_SECONDS
         _lease_ends.set(deadline)
-        connection = await (self._engine if writing else self._reader).connect()
+        kept = self._kept[writing]
+        connection = kept.pop() if kept else await self._take_out(writing=writing)
         self._deadlines[connection] = loop.call_at(deadline, _cut, _driver_connection(connection))
         return connection
 
@@ -132,9 +138,7 @@ class PostgresqlDatabase:
     async def fetch(
         self, connection: AsyncConnection, sql: str, parameters: Sequence[object]
     ) -> Sequence[tuple[Any, ...]]:
-        """Run one prepared statement on the driver's connection; SQLAlchemy ends the transaction that it begins."""
-        if not connection.in_transaction():
-            await connection.begin()  # SQLAlchemy's books only: the driver sends BEGIN with the first statement
+        """Run one prepared statement on the driver's connection, which begins a transaction with its first one."""
         driver = _driver_connection(connection)
         try:
             cursor = await driver.execute(sql, parameters, prepare=True, binary=True)
@@ -147,38 +151,85 @@ class PostgresqlDatabase:
 
     async def give_back(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None:
         """End a lease; a transaction commits or rolls back first. Raise what the commit raised."""
-        try:
-            await uninterrupted(self._end(connection, commit=writing and commit))
-        finally:
-            self._deadlines.pop(connection).cancel()
+        await uninterrupted(self._end(connection, writing=writing, commit=commit))
 
     async def close(self) -> None:
         """Close every connection."""
+        for connection in self._take_kept():
+            await connection.close()
         await self._engine.dispose()
 
     def make_room(self, error: BaseException) -> None:
         """Nothing of ours to delete on the server's disk."""
 
-    async def _end(self, connection: AsyncConnection, *, commit: bool) -> None:
+    async def _take_out(self, *, writing: bool) -> AsyncConnection:
+        """Return a connection of the pool; one of the other kind that is kept makes room for it."""
+        spare = self._kept[not writing]
+        if spare:
+            await uninterrupted(spare.pop().close())
+        self._at_the_pool += 1
         try:
-            if commit:
+            return await (self._engine if writing else self._reader).connect()
+        finally:
+            self._at_the_pool -= 1
+
+    async def _end(self, connection: AsyncConnection, *, writing: bool, commit: bool) -> None:
+        try:
+            if commit and writing:
                 await self._commit(connection)
             else:
-                with suppress(sqlalchemy.exc.DBAPIError):  # the connection is gone, and with it the transaction
-                    await connection.rollback()
+                await _roll_back(connection)
         except BaseException:
             await connection.invalidate()
             raise
         finally:
-            with suppress(sqlalchemy.exc.DBAPIError):
-                await connection.close()
+            self._deadlines.pop(connection).cancel()  # before another lease can have it
+            await self._let_go(connection, writing=writing)
+
+    async def _let_go(self, connection: AsyncConnection, *, writing: bool) -> None:
+        """Keep a connection for the next lease, unless somebody waits at the pool, or it is not as new."""
+        kept = self._kept[writing]
+        if not self._at_the_pool and len(kept) < self._most_kept and _is_at_rest(connection):
+            kept.append(connection)
+            return
+        if connection.invalidated:  # the server has gone, and the others do not know yet
+            for other in self._take_kept():
+                await other.invalidate()
+                await other.close()
+        with suppress(sqlalchemy.exc.DBAPIError):
+            await connection.close()
+
+    def _take_kept(self) -> list[AsyncConnection]:
+        taken = [connection for kept in self._kept.values() for connection in kept]
+        for kept in self._kept.values():
+            kept.clear()
+        return taken
 
     async def _commit(self, connection: AsyncConnection) -> None:
         driver = _driver_connection(connection)
         driver.warned = False
-        await connection.commit()
+        if connection.in_transaction():
+            await connection.commit()
+        else:  # SQLAlchemy has had no part in it
+            await driver.commit()
         if driver.warned:
             raise UnavailableError("the commit may not have reached the standby")
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    """End a transaction without a commit, or SQLAlchemy's idea of one; the connection may be gone, and it with it."""
+    with suppress(sqlalchemy.exc.DBAPIError, psycopg.Error):
+        if connection.in_transaction():
+            await connection.rollback()
+        elif not connection.invalidated and not _is_at_rest(connection):
+            await _driver_connection(connection).rollback()
+
+
+def _is_at_rest(connection: AsyncConnection) -> bool:
+    """Tell whether a connection is alive, as far as is known here, and in no transaction."""
+    if connection.invalidated or connection.in_transaction():
+        return False
+    return _driver_connection(connection).pgconn.transaction_status == pq.TransactionStatus.IDLE
 
 
 def _driver_connection(connection: AsyncConnection) -> Connection:
