@@ -17,7 +17,7 @@ import httpx2
 
 from authserver_verifier.bearer import Credentials, find_credentials
 from authserver_verifier.certificates import check_certificate
-from authserver_verifier.claims import AccessToken, Expectation, check_claims
+from authserver_verifier.claims import AccessToken, Expectation, check_claims, parse_seconds
 from authserver_verifier.dpop import ClaimProof, ProofChecker, normalize_origin
 from authserver_verifier.issuer import Issuer
 from authserver_verifier.jwt import UnverifiedToken, decode_segment, encode_token, parse_object, parse_token
@@ -306,7 +306,7 @@ class Verifier:
             raise TokenRefusedError(Refusal.SIGNATURE_WRONG)
         claims = parse_object(decode_segment(unverified.payload))
         access_token = check_claims(claims, unverified.key_id, self._expected, self._clock())
-        over_at = access_token.expires_at.timestamp() + self._expected.leeway
+        over_at = parse_seconds(claims, "exp") + self._leeway
         with self._remembering:
             self._seen[digest] = _Seen(access_token, keys, over_at)
             if len(self._seen) > self._seen_tokens:

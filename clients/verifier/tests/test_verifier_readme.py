@@ -136,3 +136,11 @@ def test_no_framework_is_needed_to_verify_a_token():
     blocked = "['starlette', 'fastapi', 'flask', 'django', 'rest_framework']"
     program = f"import sys; sys.modules |= dict.fromkeys({blocked}); import authserver_verifier.asgi"
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+def test_the_benchmark_prints_a_line_for_each_algorithm():
+    program = [sys.executable, ROOT / "benchmarks" / "verify.py", "--rounds", "5"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=100, check=True)
+    head, *lines = done.stdout.splitlines()
+    assert head.split()[-2:] == ["seen,", "status"]
+    assert [line.split()[0] for line in lines] == ["ES256", "EdDSA", "RS256", "PS256"]

@@ -1,6 +1,7 @@
 """What a token must look like and say (RFC 7515 §5.2, RFC 8725 §3, RFC 9068 §2.2 and §4; SECURITY A5)."""
 
 import base64
+import binascii
 import hmac
 import json
 import time
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authserver_verifier import Refusal, TokenRefusedError, Verifier
-from authserver_verifier.jwt import MAX_TOKEN_BYTES, parse_token
+from authserver_verifier.jwt import MAX_TOKEN_BYTES, decode_segment, parse_token
 from authserver_verifier.testing import FakeIssuer, encode_segment, generate_key
 
 AUDIENCE = "https://notes.example.com"
@@ -334,6 +335,24 @@ def test_every_bit_of_a_token_counts(verify, issuer):
         other = "A" if token[position] != "A" else "B"
         with pytest.raises(TokenRefusedError):
             verify.verify(token[:position] + other + token[position + 1 :])
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_a_segment_is_read_as_it_was_written(octets):
+    assert decode_segment(encode_segment(octets)) == octets
+
+
+@pytest.mark.attack(64)
+@given(st.text(alphabet="AQgwz019-_+/=\n !", min_size=1, max_size=9).map(str.encode))
+def test_of_all_spellings_of_a_segment_only_the_one_that_is_written_is_read(segment):
+    try:
+        octets = decode_segment(segment)
+    except TokenRefusedError:
+        with suppress(binascii.Error):
+            loosely = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+            assert not loosely or encode_segment(loosely) != segment
+    else:
+        assert encode_segment(octets) == segment
 
 
 SEGMENTS = st.one_of(
