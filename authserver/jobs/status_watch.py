@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = get_logger("authserver.jobs")
 
 WHOLE_EVERY: Final = 60  # runs of `follow`, a second each
-OVERLAP: Final = timedelta(seconds=30)  # longer than a transaction lasts: a revocation is dated before it is committed
+OVERLAP: Final = timedelta(seconds=10)  # longer than a transaction lasts: a revocation is dated before it is committed
 AT_ONCE: Final = 500  # rows that get an index in one transaction
 BATCHES: Final = 40  # in one run, so that an upgrade with millions of grants is nothing that anybody notices
 PAUSE: Final = 0.05  # seconds between two of them
@@ -55,7 +55,8 @@ class StatusWatch:
             longest = max(lists.longest_lifetime, configured)
             window = longest + MARGIN if whole else OVERLAP
             revoked = await status_lists.load_revoked(tx, lists.now - window)
-        ends = {index: (at + longest + MARGIN).timestamp() for index, at in revoked.items()}
+        after = (longest + MARGIN).total_seconds()
+        ends = {index: ended_at + after for index, ended_at in revoked.items()}
         snapshot = Snapshot(
             lists=lists.lists, open_list=lists.open_list, longest_lifetime=longest, until=ends, now=lists.now
         )
