@@ -72,6 +72,7 @@ async def rotate(
     add: Annotated[
         str | None, typer.Option("--add", metavar="ALG", help="Begin to sign with another algorithm: EdDSA, PS256.")
     ] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Let the next keys take over. Tokens that the old ones signed stay valid until they expire.
 
@@ -81,20 +82,23 @@ async def rotate(
     """
     async with open_desk(terminal) as desk:
         box = open_box(desk.settings)
+        operator = desk.operator.rehearsing() if dry_run else desk.operator
         if add is not None:
-            listing = await keys.begin_algorithm(desk.operator, box, add, hurry=now)
-            _say_when(terminal, listing.key, await desk.now())
-            if wait:
+            listing = await keys.begin_algorithm(operator, box, add, hurry=now)
+            terminal.say(f"{_tell_when(listing.key, await desk.now())}.")
+            if wait and not dry_run:
                 await _wait(desk, listing.key.sign_from)
                 listing = keys.list_key(listing.key, await desk.now())
+            _say_dry(terminal, dry_run=dry_run)
             terminal.show(record_signing_key(listing))
             return
-        rotations = await keys.rotate(desk.operator, box, hurry=now)
+        rotations = await keys.rotate(operator, box, hurry=now)
         at = await desk.now()
         for rotation in rotations:
-            _say_when(terminal, rotation.upcoming, at)
+            terminal.say(_tell_plan(rotation, at))
         _warn_of_long_caches(terminal, desk, rotations)
-        if wait:
+        _say_dry(terminal, dry_run=dry_run)
+        if wait and not dry_run:
             await _wait(desk, max(rotation.upcoming.sign_from for rotation in rotations))
             at = await desk.now()
         terminal.show_all([record_rotation(rotation, at) for rotation in rotations], _ROTATED, now=at)
@@ -105,7 +109,7 @@ async def rotate(
     "revoke",
     examples="""
     authserver keys revoke iJ3v… --dry-run
-    authserver keys revoke iJ3v… --emergency --yes
+    authserver keys revoke iJ3v… --emergency --yes --reason "found in a public repository"
     """,
 )
 async def revoke(
@@ -115,6 +119,7 @@ async def revoke(
     emergency: Annotated[
         bool, typer.Option("--emergency", help="Also where verifiers do not have the key yet that signs from now on.")
     ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; for the audit.")] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -127,7 +132,7 @@ async def revoke(
         box = open_box(desk.settings)
         done = await key_revocation.revoke(desk.operator.rehearsing(), box, kid, emergency=emergency)
         if terminal.may_go_on(_tell_effect(done), yes=yes, dry_run=dry_run):
-            done = await key_revocation.revoke(desk.operator, box, kid, emergency=emergency)
+            done = await key_revocation.revoke(desk.operator, box, kid, emergency=emergency, reason=reason)
             await _remember(terminal, desk, kid)
         terminal.show(record_revocation(done))
 
@@ -214,9 +219,22 @@ async def _wait(desk: Desk, moment: datetime) -> None:
         await asyncio.sleep(min(left, _LONGEST_NAP))
 
 
-def _say_when(terminal: Terminal, key: SigningKey, now: datetime) -> None:
+def _tell_when(key: SigningKey, now: datetime) -> str:
     when = "now" if key.sign_from <= now else f"{tell_age(key.sign_from, now)}, at {key.sign_from:%d %b %H:%M:%S} UTC"
-    terminal.say(f"{key.alg}: {key.kid} signs {when}.")
+    return f"{key.alg}: {key.kid} signs {when}"
+
+
+def _tell_plan(rotation: Rotation, now: datetime) -> str:
+    """Return the whole plan of a take-over, with clock times."""
+    old, over = rotation.current, rotation.last_token_expires_at
+    dropped = f"; {old.kid} is dropped at {old.drop_at:%d %b %H:%M:%S} UTC" if old.drop_at is not None else ""
+    last = f"; the last token of {old.kid} is over at {over:%d %b %H:%M:%S} UTC"
+    return f"{_tell_when(rotation.upcoming, now)}{last if old.kid != rotation.upcoming.kid else ''}{dropped}."
+
+
+def _say_dry(terminal: Terminal, *, dry_run: bool) -> None:
+    if dry_run:
+        terminal.say("Nothing was changed: this was a dry run.")
 
 
 def _warn_of_long_caches(terminal: Terminal, desk: Desk, rotations: tuple[Rotation, ...]) -> None:

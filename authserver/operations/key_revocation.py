@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from authserver.sealing.records import SigningKey
 
 _TRIES: Final = 3  # against other nodes that change the same ring meanwhile
+MAX_REASON: Final = 500  # characters
 _SPARE: Final = 2  # keys that the end of one may need: its successor, and that one's
 
 
@@ -46,7 +47,7 @@ class Revocation:
     is_changed: bool
 
 
-async def revoke(operator: Operator, box: Box, kid: str, *, emergency: bool) -> Revocation:
+async def revoke(operator: Operator, box: Box, kid: str, *, emergency: bool, reason: str | None = None) -> Revocation:
     """Revoke a key at once: it leaves /jwks, its tokens are refused, and its tombstone stays for ever.
 
     Where it signs and *next* has not been published for as long as caches last, only an ``emergency`` revokes it now:
@@ -54,7 +55,7 @@ async def revoke(operator: Operator, box: Box, kid: str, *, emergency: bool) -> 
     """
     for _ in range(_TRIES):
         try:
-            return await _revoke(operator, box, kid, emergency=emergency)
+            return await _revoke(operator, box, kid, emergency=emergency, reason=reason)
         except _RingMovedError:
             continue
     raise OperationError("The keys are being changed by somebody else.", problem=Problem.CONFLICT, fix="Try again.")
@@ -72,7 +73,7 @@ async def bury_again(operator: Operator, box: Box, kids: frozenset[str]) -> tupl
     return tuple([await revoke(operator, box, kid, emergency=True) for kid in risen])
 
 
-async def _revoke(operator: Operator, box: Box, kid: str, *, emergency: bool) -> Revocation:
+async def _revoke(operator: Operator, box: Box, kid: str, *, emergency: bool, reason: str | None) -> Revocation:
     rules = rotation_rules(operator.settings)
     async with operator.engine.read() as tx:
         seen, now = await signing_keys.list_all(tx), await tx.now()
@@ -91,7 +92,8 @@ async def _revoke(operator: Operator, box: Box, kid: str, *, emergency: bool) ->
         if not emergency:
             _refuse_surprise(key, now, revocable_from(before, key, now, rules))
         after = plan_revocation(before, key, spares, now, rules)
-        await store_changes(tx, operator, "signing_key_revoked", before=before, after=after)
+        detail = {"revoked": kid, "emergency": emergency} | ({"reason": reason[:MAX_REASON]} if reason else {})
+        await store_changes(tx, operator, "signing_key_revoked", before=before, after=after, detail=detail)
         await state.raise_epoch(tx, (await state.load(tx)).epoch + 1)
     ended = key.sign_until if was in {KeyState.RETIRED, KeyState.DROPPED} else now if was is KeyState.SIGNING else None
     return Revocation(

@@ -31,7 +31,7 @@ from authserver.sealing.subkeys import make_master
 from authserver.store import audit, masters, signing_keys, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from authserver.operations.operator import Operator
@@ -305,9 +305,15 @@ async def generate(operator: Operator, box: Box, alg: str, *, generation: int, a
 
 
 async def store_changes(
-    tx: Tx, operator: Operator, event: str, *, before: Sequence[SigningKey], after: Sequence[SigningKey]
+    tx: Tx,
+    operator: Operator,
+    event: str,
+    *,
+    before: Sequence[SigningKey],
+    after: Sequence[SigningKey],
+    detail: Mapping[str, object] | None = None,
 ) -> None:
-    """Write what differs, and an audit row for it; nothing where nothing does."""
+    """Write what differs, and an audit row for it with ``detail`` beside; nothing where nothing does."""
     known = {key.kid: key for key in before}
     # the old key's row first: PostgreSQL and SQLite see one order of statements on every node
     for key in sorted(after, key=lambda key: (key.alg, key.generation)):
@@ -317,5 +323,5 @@ async def store_changes(
             await signing_keys.update(tx, key)
     changed = [key for key in after if key != known.get(key.kid)]
     if changed:
-        detail = {key.kid: f"{key.alg} signs from {key.sign_from:%Y-%m-%dT%H:%M:%SZ}" for key in changed}
-        await audit.add(tx, event, actor=operator.actor, detail=detail)
+        times = {key.kid: f"{key.alg} signs from {key.sign_from:%Y-%m-%dT%H:%M:%SZ}" for key in changed}
+        await audit.add(tx, event, actor=operator.actor, detail={**times, **(detail or {})})

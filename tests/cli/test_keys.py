@@ -161,6 +161,28 @@ def test_rotate_in_a_hurry_says_when_and_whom_it_surprises(installed):
     assert "longer than" not in installed("keys", "list").err
 
 
+@pytest.mark.parametrize("more", [(), ("--now",), ("--add", "PS256")])
+def test_the_plan_of_a_rotation_is_shown_and_then_happens(installed, more):
+    before = installed("keys", "list", "--json").json
+    rehearsed = installed("keys", "rotate", "--dry-run", "--wait", *more, "--json")
+    assert rehearsed.code == 0
+    assert "dry run" in rehearsed.err
+    assert installed("keys", "list", "--json").json == before
+    done = installed("keys", "rotate", *more, "--json")
+    if "--add" in more:
+        return
+    assert [rotation["kid"] for rotation in done.json] == [rotation["kid"] for rotation in rehearsed.json]
+    assert [rotation["sign_from"] for rotation in done.json] == [rotation["sign_from"] for rotation in rehearsed.json]
+    listed = {key["kid"]: key for key in installed("keys", "list", "--json").json}
+    for rotation in done.json:
+        old = listed[rotation["replaces"]]
+        assert listed[rotation["kid"]]["sign_from"] == rotation["sign_from"] == old["sign_until"]
+        assert f"{old['kid']} is dropped at {moment(old['drop_at']):%d %b %H:%M:%S} UTC." in done.err
+        assert (
+            f"the last token of {old['kid']} is over at {moment(rotation['last_token_expires_at']):%d %b}" in done.err
+        )
+
+
 @pytest.mark.parametrize("more", [(), ("--add", "EdDSA")], ids=["the next keys", "another algorithm"])
 def test_rotate_can_wait_until_the_keys_sign(installed, monkeypatch, more):
     monkeypatch.setattr(RotationRules, "shortest_ahead", timedelta(seconds=2))
