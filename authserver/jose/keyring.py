@@ -79,7 +79,7 @@ class Jwks:
 class Keyring:
     """The keys of the issuer at one version of the database."""
 
-    __slots__ = ("_by_alg", "_by_kid", "_jwks", "_max_age", "algorithms", "issuer", "sealed")
+    __slots__ = ("_by_kid", "_jwks", "_max_age", "_signers", "algorithms", "issuer", "sealed")
 
     def __init__(self, keys: Iterable[LoadedKey], *, issuer: str, jwks_max_age: timedelta, now: datetime) -> None:
         """Take opened keys; use :meth:`load` to open them. ``algorithms`` are those that a key signs with ``now``.
@@ -89,11 +89,12 @@ class Keyring:
         self.issuer = issuer
         self._by_kid = {key.kid: key for key in keys}
         self._max_age = int(jwks_max_age.total_seconds())
-        self._by_alg: dict[str, tuple[LoadedKey, ...]] = {}
+        self._signers: dict[str, tuple[LoadedKey, ...]] = {}
         for key in sorted(self._by_kid.values(), key=lambda key: key.row.sign_from, reverse=True):
-            self._by_alg[key.alg] = (*self._by_alg.get(key.alg, ()), key)
+            if key.private is not None:
+                self._signers[key.alg] = (*self._signers.get(key.alg, ()), key)
         self.sealed = frozenset(key.kid for key in self._by_kid.values() if key.private is None)
-        self.algorithms = tuple(alg for alg in sorted(self._by_alg) if self._find_signing(alg, now) is not None)
+        self.algorithms = tuple(alg for alg in sorted(self._signers) if self._find_signing(alg, now) is not None)
         self._jwks: tuple[datetime | None, Jwks] | None = None
 
     @classmethod
@@ -144,11 +145,11 @@ class Keyring:
         Where the only one left takes its turn within the difference that clocks may have, it signs: after an emergency,
         and after ``init``, the database's clock has set its turn to now, and ours may be behind.
         """
-        usable = [key for key in self._by_alg.get(alg, ()) if key.private is not None]
-        for key in usable:  # the newest first; that one may still be waiting for its turn
+        signers = self._signers.get(alg, ())
+        for key in signers:  # the newest first; that one may still be waiting for its turn
             if key.row.sign_from <= now:
                 return key if state_of(key.row, now) in LISTED else None
-        return usable[-1] if usable and usable[-1].row.sign_from <= now + SKEW else None
+        return signers[-1] if signers and signers[-1].row.sign_from <= now + SKEW else None
 
     def find(self, kid: str, now: datetime) -> LoadedKey | None:
         """Return a key that a token of ours may be signed with: published, signing or retired."""
