@@ -19,10 +19,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "data_exported": N_("Data downloaded"),
     "email_change_asked": N_("Another e-mail address asked for"),
     "email_changed": N_("E-mail address changed"),
+    "email_verified": N_("E-mail address confirmed"),
     "grant_revoked": N_("An app's access was ended"),
     "mailed_code_wrong": N_("A wrong code from a mail was entered"),
     "other_sessions_ended": N_("Signed out everywhere else"),
     "password_changed": N_("Password changed"),
+    "password_reset": N_("A forgotten password was replaced"),
     "password_set": N_("A new password was set"),
     "profile_changed": N_("Profile changed"),
     "session_ended": N_("Signed out"),
@@ -30,6 +32,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "user_disabled": N_("Account turned off"),
     "user_enabled": N_("Account turned on again"),
     "user_signed_in": N_("Signed in"),
+    "user_signed_up": N_("Account made"),
     "user_updated": N_("Account changed"),
 }
 
@@ -38,5 +41,6 @@ SIGN_IN_WAYS: Final[Mapping[str, str]] = {
     "swk": N_("Signed in with a passkey"),
     "hwk": N_("Signed in with a passkey"),
     "otp": N_("Signed in with password and a code"),
+    "email": N_("Signed in with a code by mail"),
     "pwd": N_("Signed in with the password"),
 }

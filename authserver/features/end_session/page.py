@@ -45,7 +45,7 @@ async def end_session(call: Call, params: Params) -> Answer:
     if isinstance(decision, RefuseRedirect):
         raise decision.error
     if isinstance(decision, EndNow):
-        return await _end(call, decision)
+        return await _end(call, decision, signed_in)
     answer = params.get("decision") if call.facts.method == "POST" else None
     if answer is None or signed_in is None:
         return await _confirm(call, params, decision, signed_in)
@@ -56,7 +56,8 @@ async def end_session(call: Call, params: Params) -> Answer:
         return await _confirm(call, params, decision, signed_in)
     if answer == "stay":
         return redirect_answer("/")
-    return await _end(call, EndNow(session_id=decision.session.id, client=decision.client, location=decision.location))
+    end_now = EndNow(session_id=decision.session.id, client=decision.client, location=decision.location)
+    return await _end(call, end_now, signed_in)
 
 
 def _decide(call: Call, request: EndSessionRequest, signed_in: SignedIn | None) -> EndSessionDecision:
@@ -71,7 +72,7 @@ def _decide(call: Call, request: EndSessionRequest, signed_in: SignedIn | None) 
     )
 
 
-async def _end(call: Call, decision: EndNow) -> Answer:
+async def _end(call: Call, decision: EndNow, signed_in: SignedIn | None) -> Answer:
     """End the session and its grants in one transaction, forget the cookie, and go where the decision says."""
     client_id = decision.client.client_id if decision.client is not None else None
     if decision.session_id is not None:
@@ -81,6 +82,7 @@ async def _end(call: Call, decision: EndNow) -> Answer:
                     call,
                     tx,
                     "session_ended",
+                    user_id=signed_in.user.id if signed_in is not None else None,
                     client_id=client_id,
                     session_id=decision.session_id,
                     detail={"reason": REASON},
