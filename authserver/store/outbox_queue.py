@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, literal_column, select, update
 from sqlmodel import col
 
 from authserver.store.outbox import State, recipient_key, state_of
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Update
+    from sqlalchemy import ColumnElement, Select, Update
 
     from authserver.store.engine import Tx
 
 LEASE: Final = timedelta(minutes=3)  # longer than a mail server may take for one message
+_IS_WAITING: Final = col(OutboxMails.state) == literal_column(
+    "'waiting'"
+)  # as text: bound, it would fit no partial index
+_HAS_CONTENT: Final = col(OutboxMails.sealed).is_not(None)
 _EMPTY: Final = {"sealed": None, "claim": None}
 
 
@@ -69,19 +73,16 @@ async def claim_next(tx: Tx, owner: UUID) -> QueuedMail | None:
     processes the second passes over what the first has locked.
     """
     now = await tx.now()
+    is_due = _IS_WAITING & (col(OutboxMails.next_attempt_at) <= now)
     expires_at = col(OutboxMails.expires_at)
-    return await _claim(tx, owner, now, expires_at > now) or await _claim(tx, owner, now, expires_at.is_(None))
+    code = select(col(OutboxMails.id)).where(is_due, _HAS_CONTENT, expires_at > now).order_by(expires_at)
+    notice = select(col(OutboxMails.id)).where(is_due, expires_at.is_(None)).order_by(col(OutboxMails.next_attempt_at))
+    return await _claim(tx, owner, now, code) or await _claim(tx, owner, now, notice)
 
 
-async def _claim(tx: Tx, owner: UUID, now: datetime, kind: ColumnElement[bool]) -> QueuedMail | None:
-    """Claim the first of a kind; each kind has its index, so that a long backlog is not sorted for each mail."""
-    due = (
-        select(col(OutboxMails.id))
-        .where(col(OutboxMails.state) == "waiting", col(OutboxMails.next_attempt_at) <= now, kind)
-        .order_by(col(OutboxMails.next_attempt_at))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+async def _claim(tx: Tx, owner: UUID, now: datetime, first: Select[UUID]) -> QueuedMail | None:
+    """Claim the first of an order that an index has: a long backlog must not be sorted for each mail."""
+    due = first.limit(1).with_for_update(skip_locked=True)
     statement = (
         update(OutboxMails)
         .where(col(OutboxMails.id) == due.scalar_subquery())  # evaluated once, where IN might be for each row
@@ -107,7 +108,7 @@ async def put_off(tx: Tx, mail: QueuedMail, owner: UUID, wait: timedelta, answer
     await tx.execute(_of(mail.id, owner).values(next_attempt_at=until, claim=None, last_answer=answer))
     others = update(OutboxMails).where(
         col(OutboxMails.recipient_key) == recipient_key(mail.recipient),
-        col(OutboxMails.state) == "waiting",
+        _IS_WAITING,
         col(OutboxMails.claim).is_(None),
         col(OutboxMails.attempts) > 0,  # a new mail has its first try, whatever became of an older one
         col(OutboxMails.next_attempt_at) < until,
@@ -137,19 +138,19 @@ async def expire(tx: Tx) -> int:
     now = await tx.now()
     is_over = col(OutboxMails.expires_at) <= now
     await tx.execute(
-        update(OutboxMails)
-        .where(is_over, col(OutboxMails.state) == "failed", col(OutboxMails.sealed).is_not(None))
-        .values(_EMPTY)
+        update(OutboxMails).where(_HAS_CONTENT, is_over, col(OutboxMails.state) == "failed").values(_EMPTY)
     )
     free = col(OutboxMails.claim).is_(None) | (col(OutboxMails.next_attempt_at) <= now)
-    statement = update(OutboxMails).where(is_over, col(OutboxMails.state) == "waiting", free)
+    statement = update(OutboxMails).where(_HAS_CONTENT, is_over, _IS_WAITING, free)
     return (await tx.execute(statement.values({"state": "expired", "settled_at": now, **_EMPTY}))).rowcount
 
 
 async def next_due(tx: Tx) -> timedelta | None:
     """Return in how long a mail wants to be tried or dropped, not above zero where one does now; None for none."""
-    columns = (func.min(col(OutboxMails.next_attempt_at)), func.min(col(OutboxMails.expires_at)))
-    row = (await tx.execute(select(*columns).where(col(OutboxMails.state) == "waiting"))).one()
+    next_try = select(func.min(col(OutboxMails.next_attempt_at))).where(_IS_WAITING)
+    expires_at = col(OutboxMails.expires_at)
+    next_end = select(func.min(expires_at)).where(_IS_WAITING, _HAS_CONTENT, expires_at.is_not(None))
+    row = (await tx.execute(select(next_try.scalar_subquery(), next_end.scalar_subquery()))).one()
     moments = [moment for moment in row if moment is not None]
     return min(moments) - await tx.now() if moments else None
 
@@ -175,9 +176,7 @@ async def retry(tx: Tx, mail_id: UUID | None) -> int:
 async def hurry(tx: Tx, mail_id: UUID) -> bool:
     """Have a waiting mail tried now instead of later; False where it is not waiting, or is being sent."""
     now = await tx.now()
-    statement = update(OutboxMails).where(
-        col(OutboxMails.id) == mail_id, col(OutboxMails.state) == "waiting", col(OutboxMails.claim).is_(None)
-    )
+    statement = update(OutboxMails).where(col(OutboxMails.id) == mail_id, _IS_WAITING, col(OutboxMails.claim).is_(None))
     return (await tx.execute(statement.values(next_attempt_at=now))).rowcount > 0
 
 
@@ -214,13 +213,11 @@ async def count(tx: Tx) -> Mapping[State, int]:
 def _is(state: State) -> ColumnElement[bool]:
     if state in {"waiting", "trying again"}:
         answered = col(OutboxMails.last_answer)
-        return (col(OutboxMails.state) == "waiting") & (
-            answered.is_(None) if state == "waiting" else answered.is_not(None)
-        )
+        return _IS_WAITING & (answered.is_(None) if state == "waiting" else answered.is_not(None))
     return col(OutboxMails.state) == state
 
 
 def _of(mail_id: UUID, owner: UUID | None = None) -> Update:
     """Change a mail that is on its way, of one owner where told."""
-    statement = update(OutboxMails).where(col(OutboxMails.id) == mail_id, col(OutboxMails.state) == "waiting")
+    statement = update(OutboxMails).where(col(OutboxMails.id) == mail_id, _IS_WAITING)
     return statement if owner is None else statement.where(col(OutboxMails.claim) == owner)

@@ -426,8 +426,8 @@ class OutboxMails(SQLModel, table=True):
         Index(
             "ix_outbox_expires_at",
             "expires_at",
-            sqlite_where=text("state = 'waiting' AND expires_at IS NOT NULL"),
-            postgresql_where=text("state = 'waiting' AND expires_at IS NOT NULL"),
+            sqlite_where=text("sealed IS NOT NULL AND expires_at IS NOT NULL"),
+            postgresql_where=text("sealed IS NOT NULL AND expires_at IS NOT NULL"),
         ),
     )
 

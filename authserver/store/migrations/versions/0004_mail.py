@@ -47,8 +47,8 @@ def upgrade() -> None:
         "ix_outbox_expires_at",
         "outbox",
         ["expires_at"],
-        sqlite_where=sa.text("state = 'waiting' AND expires_at IS NOT NULL"),
-        postgresql_where=sa.text("state = 'waiting' AND expires_at IS NOT NULL"),
+        sqlite_where=sa.text("sealed IS NOT NULL AND expires_at IS NOT NULL"),
+        postgresql_where=sa.text("sealed IS NOT NULL AND expires_at IS NOT NULL"),
     )
     op.create_index("ix_outbox_recipient_key", "outbox", ["recipient_key"])
     op.create_index("ix_outbox_settled_at", "outbox", ["settled_at"])
