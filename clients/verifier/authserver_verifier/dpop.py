@@ -89,7 +89,8 @@ class Nonces:
 class ProofChecker:
     """Checks the proof of a request against the key that the token names.
 
-    `origin` is the scheme, host and port that clients use for this API. `claim` takes a string and the seconds to keep
+    `origin` is the scheme, host and port that clients use for this API, `prefix` a path that a proxy takes away before
+    the request gets here. `claim` takes a string and the seconds to keep
     it, and tells whether it is new: for several processes something that they share.
     """
 
@@ -99,11 +100,13 @@ class ProofChecker:
         algorithms: frozenset[str],
         *,
         leeway: float,
+        prefix: str = "",
         clock: Callable[[], float] = time.time,
         claim: ClaimProof | None = None,
         nonce_key: bytes | None = None,
     ) -> None:
         self._origin = normalize_origin(origin)
+        self._prefix = prefix
         self._algorithms = algorithms
         self._leeway = leeway
         self._clock = clock
@@ -143,7 +146,8 @@ class ProofChecker:
         if not isinstance(url, str):
             return False
         try:
-            return normalize_origin(url) == self._origin and (unquote(urlsplit(url).path) or "/") == (path or "/")
+            named = unquote(urlsplit(url).path) or "/"
+            return normalize_origin(url) == self._origin and named == ((self._prefix + path) or "/")
         except ValueError:
             return False
 

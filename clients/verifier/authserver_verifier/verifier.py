@@ -11,7 +11,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 
@@ -70,7 +70,8 @@ class Verifier:
         check_status: whether to look up tokens in the status list that they name.
         fail_closed_after: seconds without a status list after which tokens that name it are refused with 503; None
             takes them until they end.
-        url: where clients reach this API, for DPoP proofs; the audience where that is a URL.
+        url: where clients reach this API, for DPoP proofs. Its path is one that a proxy takes away from requests.
+            Without it the scheme, host and port of the audience, where that is a URL.
         dpop: whether tokens bound to a DPoP key are taken, taken alone, or refused.
         dpop_nonce: make clients put a nonce of ours into proofs; 32 bytes that several processes share, or True.
         claim_proof: remembers a string for some seconds and tells whether it is new, for several processes.
@@ -157,6 +158,7 @@ class Verifier:
             normalize_origin(public),
             self._algorithms,
             leeway=self._leeway,
+            prefix=unquote(urlsplit(url).path).rstrip("/") if url else "",
             clock=self._clock,
             claim=claim,
             nonce_key=nonce if isinstance(nonce, bytes) else token_bytes(32) if nonce else None,

@@ -293,6 +293,12 @@ def test_an_api_that_does_not_know_its_own_url_takes_no_bound_token(issuer, cloc
     assert told.authorize(request(key.headers("GET", URL, token)), ANYTHING)
 
 
+def test_a_path_that_a_proxy_takes_away_is_part_of_the_url(issuer, clocks, key, token):
+    verify = Verifier(issuer.url, AUDIENCE, url=f"{AUDIENCE}/v%31/", clock=clocks.wall, monotonic=clocks.monotonic)
+    assert verify.authorize(request(key.headers("GET", f"{AUDIENCE}/v1/notes", token)), ANYTHING)
+    assert challenge_of(verify, key.headers("GET", URL, token))[0].refusal is Refusal.DPOP_URL_WRONG
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"dpop": "maybe"}, {"dpop": "require", "audience": "notes"}, {"dpop_nonce": b"short"}, {"url": "notes"}],
