@@ -1,5 +1,6 @@
 """The README's programs, run as they are printed where the wheel is installed, and nothing that it does not name."""
 
+import importlib.util
 import json
 import os
 import re
@@ -55,23 +56,26 @@ def closure(requirements, extra=None):
     return [installed for installed, _ in found.values()]
 
 
+def bring(site, needed):
+    """Put distributions of this environment into another one's site-packages, as links."""
+    for one in needed:
+        for name in {file.parts[0] for file in one.files if file.parts[0] not in {"..", "__pycache__"}}:
+            if not (site / name).exists():
+                (site / name).symlink_to(one.locate_file(name))
+
+
 @pytest.fixture
 def environment(wheel, tmp_path):
     """Make an empty environment with the wheel and what it names for an extra; return its interpreter."""
 
     def make(extra):
-        builder = venv.EnvBuilder(with_pip=False, symlinks=True)
-        builder.create(tmp_path)
-        python = tmp_path / "bin" / "python"
+        venv.EnvBuilder(with_pip=False, symlinks=True).create(tmp_path)
         [site] = (tmp_path / "lib").glob("python3*/site-packages")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)  # a wheel without scripts is installed by unpacking it
         [metadata] = site.glob("authserver_verifier-*.dist-info")
-        for one in closure(Distribution.at(metadata).requires, extra):
-            for name in {file.parts[0] for file in one.files if file.parts[0] not in {"..", "__pycache__"}}:
-                if not (site / name).exists():
-                    (site / name).symlink_to(one.locate_file(name))
-        return python
+        bring(site, closure(Distribution.at(metadata).requires, extra))
+        return tmp_path / "bin" / "python"
 
     return make
 
@@ -99,6 +103,22 @@ def test_the_lines_for_each_framework_guard_an_endpoint_where_only_the_wheel_is_
 def test_the_lines_in_the_manual_do_the_same(heading):
     answers = run(sys.executable, MANUAL, heading)
     assert [answer[0] for answer in answers] == [200, 403, 401]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ensurepip") is None, reason="this Python brings no pip")
+def test_pip_installs_the_wheel_and_misses_nothing(wheel, tmp_path):
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(tmp_path)
+    [site] = (tmp_path / "lib").glob("python3*/site-packages")
+    pip = [tmp_path / "bin" / "python", "-I", "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", wheel], capture_output=True, check=True, timeout=100)
+    before = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False, timeout=100)
+    assert "requires httpx2" in before.stdout, "the wheel alone names what it needs"
+    [metadata] = site.glob("authserver_verifier-*.dist-info")
+    bring(site, closure(Distribution.at(metadata).requires))
+    after = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False, timeout=100)
+    assert after.returncode == 0, after.stdout
+    program = [tmp_path / "bin" / "python", "-I", "-W", "error", "-c", "import authserver_verifier.testing"]
+    subprocess.run(program, check=True, timeout=60)
 
 
 def test_the_environment_holds_no_framework_and_no_server_unasked(environment):
