@@ -310,3 +310,16 @@ async def test_a_user_who_closed_the_login_page_long_ago_sees_it_again(server):
     response = await browser.submit(page, username=USER.username, password=PASSWORD)
     assert response.status_code == 422
     assert (await browser.submit(response, username=USER.username, password=PASSWORD)).status_code == 303
+
+
+async def test_a_form_that_is_sent_twice_at_once_signs_in_whichever_answer_the_browser_keeps(server):
+    """A double click: the first answer may be thrown away, or come last (docs/decisions/0017)."""
+    first = server.browser()
+    page = await first.open(server.authorization_url())
+    second = server.browser()
+    second.cookies = dict(first.cookies)
+    values = {"username": USER.username, "password": PASSWORD}
+    answers = await asyncio.gather(first.submit(page, **values), second.submit(page, **values))
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert first.cookies[SESSION] != second.cookies[SESSION]
+    assert [await is_signed_in(server, browser) for browser in (first, second)] == [True, True]
