@@ -99,6 +99,5 @@ async def change_email(
 
 
 async def _delivery(tx: Tx, email: str, user: User) -> Delivery:
-    owner = await users.find_by_login(tx, email)
-    is_anothers = owner is not None and owner.id != user.id and owner.email_verified  # else nobody has proven it yet
-    return "nothing" if is_anothers else "code"
+    owner = await users.find_owner(tx, email)
+    return "code" if owner is None or owner.id == user.id else "nothing"

@@ -153,3 +153,25 @@ async def test_times_are_shown_by_the_users_own_clock_and_in_their_language(serv
     page = await browser.get(f"{server.issuer}/account")
     assert "(JST)" in main_text(page)
     assert "Ihr Konto" in page.text
+
+
+@pytest.mark.attack(99)
+async def test_each_cookie_of_these_pages_is_the_hosts_own_and_no_scripts(server):
+    browser = server.browser()
+    await browser.get(f"{server.issuer}/account/profile")
+    await browser.post(f"{server.issuer}/language", {"language": "de", "back": "/"})
+    page = await browser.follow(await server.login(browser))
+    await send(browser, page, name="Ada")
+    lines = {line.partition("=")[0]: line for line in browser.cookie_lines if "Max-Age=0" not in line}
+    assert {"__Host-return", "__Host-notice", "__Host-language", "__Host-session"} <= lines.keys()
+    for line in lines.values():
+        assert line.startswith("__Host-")
+        assert "; Path=/; Secure; HttpOnly; SameSite=Lax" in line
+        assert "Domain" not in line
+
+
+async def test_a_made_up_return_leads_nowhere_else(server):
+    browser = await sign_in(server)
+    browser.cookies["__Host-return"] = "//evil.example"
+    answer = await browser.get(f"{server.issuer}/")
+    assert answer.headers["location"] == "/account"
