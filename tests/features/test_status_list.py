@@ -137,7 +137,6 @@ async def revoke_by_operator(server, tokens):
         await grant_operations.revoke(server.operator, str(grant.id))
 
 
-@pytest.mark.attack(48)
 @pytest.mark.parametrize(
     "end",
     [
@@ -318,7 +317,6 @@ async def test_discovery_says_where_all_lists_are(server):
         assert (await read_list(server, uri))["status_list"]["aggregation_uri"] == f"{server.issuer}/status"
 
 
-@pytest.mark.attack(48)
 async def test_a_list_says_nothing_but_which_places_are_revoked(server):
     """No names, no numbers of tokens, no secrets: whoever may read it is anybody."""
     before = await read_list(server, f"{server.issuer}/status/1")
