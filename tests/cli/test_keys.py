@@ -55,6 +55,7 @@ def test_an_emergency_takes_one_command(installed, es256, here):
     assert int((here / "keys/sealing.key.epoch").read_text()) == 2
     again = installed("keys", "revoke", leaked, "--emergency", "--yes", "--json")
     assert (again.code, again.json["changed"]) == (0, False)
+    assert "was revoked before" in again.err
 
 
 @pytest.mark.fault("B17")

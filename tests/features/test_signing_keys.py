@@ -19,7 +19,7 @@ from authserver.operations.keys import begin_algorithm, rotate
 from authserver.sealing.box import Box
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import load_box
-from authserver.sealing.tombstones import Tombstones
+from authserver.sealing.tombstones import Tombstones, TombstonesError
 from authserver.store import clients, signing_keys, state
 from authserver.store.engine import Engine
 from tests.server import SERVICE, WEB
@@ -250,6 +250,39 @@ async def test_a_server_that_starts_on_a_database_that_has_forgotten_a_revocatio
     assert leaked not in await published(other)
     assert kid_of(await service_token(other)) != leaked
     assert any(event.get("event") == "signing_key_risen" for event in other.log)
+
+
+@pytest.mark.fault("B21")
+async def test_a_running_node_whose_tombstones_become_unreadable_says_so_once_and_goes_on(server):
+    tombstones = Tombstones.beside(EpochFile.of(server.settings))
+    tombstones.path.mkdir()
+    for _ in range(2):
+        await age(server)
+    assert [event["event"] for event in server.log].count("tombstones") == 1
+    assert (await server.get("/readyz")).status_code == 200
+    await service_token(server)
+
+
+@pytest.mark.fault("B21")
+async def test_a_server_does_not_start_where_it_cannot_know_which_keys_were_revoked(start_server, tmp_path):
+    (tmp_path / "sealing.key.revoked").mkdir()
+    with pytest.raises(TombstonesError, match=r"sealing\.key\.revoked"):
+        await start_server()
+
+
+async def test_the_job_publishes_the_next_key_and_erases_what_was_dropped(server):
+    (job,) = (job for job in server.app._jobs._jobs if job.name == "keys")
+    async with server.services.engine.begin() as tx:
+        for row in await signing_keys.list_all(tx):
+            times = {name: getattr(row, name) for name in ("publish_at", "sign_from", "sign_until", "drop_at")}
+            moved = {name: time - timedelta(days=95) for name, time in times.items() if time is not None}
+            await signing_keys.update(tx, replace(row, **moved))
+    await job.run()
+    await server.services.directory.refresh()
+    told = [event["event"] for event in server.log]
+    assert (told.count("signing_key_published"), told.count("signing_key_erased")) == (2, 2)
+    listed = (await server.get("/jwks")).json()["keys"]
+    assert sorted(key["alg"] for key in listed) == ["ES256", "ES256", "RS256", "RS256"]
 
 
 # --- nodes that do not hear of it -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,33 @@ def test_no_key_is_added_to_a_file_that_cannot_be_used(path):
     with pytest.raises(SealingKeyError):
         add_key(path)
     assert path.read_text() == "broken\n"
+
+
+def test_a_file_that_cannot_be_replaced_stays_as_it_is(path, monkeypatch):
+    before = path.read_text()
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", refuse)
+        with pytest.raises(SealingKeyError, match="Nothing was changed"):
+            add_key(path)
+    assert path.read_text() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["sealing.key"]
+
+
+def test_a_place_where_no_file_can_be_made_is_told(tmp_path):
+    with pytest.raises(SealingKeyError, match="cannot be made"):
+        create(Path("/proc/nowhere/sealing.key"), sealed_rows_exist=False)
+
+
+@pytest.mark.fault("B13")
+@pytest.mark.parametrize("target", ["absent_module:Wrapper", "mirror_plug_in:Absent"])
+def test_a_plug_in_that_cannot_be_imported_is_told(tmp_path, monkeypatch, target):
+    plug_ins.install(tmp_path / "plug-in", monkeypatch, target=target)
+    with pytest.raises(SealingKeyError, match="cannot be loaded"):
+        create(tmp_path / "sealing.key", sealed_rows_exist=False, plug_in="mirror")
 
 
 def test_a_running_process_reads_the_file_anew_for_a_key_it_does_not_know(path):
