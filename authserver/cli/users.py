@@ -18,7 +18,7 @@ from authserver.cli.records import record_cut, record_user
 from authserver.cli.terminal import Terminal
 from authserver.operations import users
 from authserver.operations.django_users import ReadingRules, read_file
-from authserver.operations.user_import import Imported, import_users
+from authserver.operations.user_import import Imported, import_users, spend_tokens
 from authserver.operations.users import UserChanges
 
 app = make_noun(
@@ -169,7 +169,7 @@ async def delete(terminal: Terminal, who: Who, *, yes: Yes = False, dry_run: Dry
     examples="""
     python manage.py dumpdata auth.user account.emailaddress > people.json && authserver users import people.json
     authserver users import people.csv --email-verified --dry-run
-    authserver users import people.json --model accounts.customer --map ids.csv
+    authserver users import people.json --model accounts.customer --map ids.csv --keep-ids
     """,
 )
 async def import_people(
@@ -186,6 +186,9 @@ async def import_people(
     id_map: Annotated[
         Path | None, typer.Option("--map", metavar="CSV", help="Write each account's old id and new sub there.")
     ] = None,
+    keep_ids: Annotated[
+        bool, typer.Option("--keep-ids", help="Note the old ids, for refresh tokens that name them.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Import people with their passwords; run it again to go on where it was stopped.
@@ -198,7 +201,8 @@ async def import_people(
     try:
         async with open_desk(terminal) as desk:
             operator = desk.operator.rehearsing() if dry_run else desk.operator
-            result = await import_users(operator, found.users, on_batch=progress.advance)
+            result = await import_users(operator, found.users, keep_ids=keep_ids, on_batch=progress.advance)
+            spent = await spend_tokens(operator, found.spent_tokens) if keep_ids else 0
     except asyncio.CancelledError:  # Ctrl-C
         progress.end()
         terminal.say(f"Stopped after {progress.done} of {len(found.users)}. To go on, run the same command again.")
@@ -209,7 +213,8 @@ async def import_people(
         _write_map(id_map, result.accounts)
     for fault in faults:
         terminal.say(f"{fault.place}: {fault.username or '(no name)'}: {fault.reason}")
-    terminal.show({"created": result.created, "known": result.known, "failed": len(faults)})
+    counts = {"created": result.created, "known": result.known, "failed": len(faults)}
+    terminal.show(counts | ({"spent_tokens": spent} if keep_ids else {}))
     if faults:
         raise CommandFailedError(f"{len(faults)} rows were not imported.", fix="Correct them and run it again.")
 

@@ -359,6 +359,9 @@ class Refusal(StrEnum):
     CLIENT_NOT_FIRST_PARTY = "client_not_first_party", "DESIGN §2", "The client is not one of the organisation's own."
     FIELDS_INVALID = "fields_invalid", "RFC 9457 §3", "Members of the JSON body cannot be taken."
     SIGN_UP_NOT_OFFERED = "sign_up_not_offered", "DESIGN §2", "This client may not make accounts."
+    LEGACY_TOKEN_EXPIRED = "legacy_token_expired", "RFC 6749 §6", "A refresh token of the old project is over."
+    LEGACY_TOKEN_INVALID = "legacy_token_invalid", "RFC 6749 §6", "This is no refresh token of the old project."
+    LEGACY_TOKEN_USED = "legacy_token_used", "RFC 6749 §6", "A refresh token of the old project was used before."
     USERNAME_TAKEN = "username_taken", "DESIGN §2", "Another account has this user name."
 
 

@@ -205,7 +205,7 @@ class User:
 
     @property
     def may_sign_in(self) -> bool:
-        """Tell whether the user may prove who they are; who is leaving may, to stay after all, and gets nothing else."""
+        """Tell whether the user may prove who they are; who is leaving may, to stay after all, and gets no tokens."""
         return self.disabled_at is None and self.deleted_at is None
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ADDRESS_MODEL: Final = "account.emailaddress"
+BLACKLIST_MODEL: Final = "token_blacklist.blacklistedtoken"
+OUTSTANDING_MODEL: Final = "token_blacklist.outstandingtoken"
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y"})
 _FALSE: Final = frozenset({"0", "false", "f", "no", "n", ""})
 _MAX_NAME: Final = 200
@@ -62,11 +64,20 @@ class ImportFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpentToken:
+    """A refresh token that the project's blacklist refuses, until it would have expired."""
+
+    jti: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFile:
     """What a file holds: the accounts that can be made, and every row that cannot, with its reason."""
 
     users: Sequence[ImportedUser]
     faults: Sequence[ImportFault]
+    spent_tokens: Sequence[SpentToken] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +92,8 @@ class ReadingRules:
 def read_file(text: str, rules: ReadingRules) -> ImportFile:
     """Return what is in a file. Raise OperationError where it cannot be read at all; its rows never raise."""
     text = text.removeprefix("\ufeff")
-    rows = _json_rows(text, rules) if text.lstrip().startswith(("[", "{")) else _csv_rows(text)
+    entries = _read_entries(text) if text.lstrip().startswith(("[", "{")) else None
+    rows = _json_rows(entries, rules) if entries is not None else _csv_rows(text)
     users: list[ImportedUser] = []
     faults: list[ImportFault] = []
     names: dict[str, str] = {}
@@ -95,16 +107,20 @@ def read_file(text: str, rules: ReadingRules) -> ImportFile:
             users.append(user)
         except OperationError as error:
             faults.append(ImportFault(place=place, username=str(row.get("username") or ""), reason=error.message))
-    return ImportFile(users=users, faults=faults)
+    return ImportFile(users=users, faults=faults, spent_tokens=_spent_tokens(entries or ()))
 
 
-def _json_rows(text: str, rules: ReadingRules) -> Iterable[tuple[str, Mapping[str, object]]]:
+def _read_entries(text: str) -> list[Any]:
     try:
         entries = json.loads(text)
     except ValueError as error:
         raise OperationError(f"The file is not JSON: {error}") from error
     if not isinstance(entries, list):
         raise OperationError("The file is not what dumpdata writes: a list of objects.")
+    return entries
+
+
+def _json_rows(entries: Sequence[Any], rules: ReadingRules) -> Iterable[tuple[str, Mapping[str, object]]]:
     verified = _verified_addresses(entries)
     found = []
     for number, entry in enumerate(entries, 1):
@@ -134,6 +150,27 @@ def _verified_addresses(entries: Sequence[Any]) -> frozenset[tuple[str, str]]:
         for one in addresses
         if one.get("verified") is True
     )
+
+
+def _spent_tokens(entries: Sequence[Any]) -> tuple[SpentToken, ...]:
+    """Return what simplejwt's blacklist refuses; a row that says no id or no time is of no use to it either."""
+    blacklisted = {str(fields.get("token")) for fields in _fields_of(entries, BLACKLIST_MODEL).values()}
+    outstanding = _fields_of(entries, OUTSTANDING_MODEL)
+    found = []
+    for key in blacklisted & outstanding.keys():
+        jti, expires_at = outstanding[key].get("jti"), _time(outstanding[key], "expires_at")
+        if isinstance(jti, str) and expires_at is not None:
+            found.append(SpentToken(jti=jti, expires_at=expires_at))
+    return tuple(found)
+
+
+def _fields_of(entries: Sequence[Any], model: str) -> Mapping[str, Mapping[str, object]]:
+    """Return the fields of a model's rows by their key."""
+    return {
+        str(entry.get("pk")): entry["fields"]
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("model") == model and isinstance(entry.get("fields"), dict)
+    }
 
 
 def _csv_rows(text: str) -> Iterable[tuple[str, Mapping[str, object]]]:

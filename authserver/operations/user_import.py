@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from authserver.ids import uuid7
+from authserver.oauth.legacy_tokens import replay_key
 from authserver.oauth.values import User
 from authserver.operations.django_users import ImportFault
 from authserver.operations.errors import OperationError, Problem
-from authserver.store import audit, users
+from authserver.store import audit, imported_ids, replays, users
 from authserver.store.engine import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from authserver.operations.django_users import ImportedUser
+    from authserver.operations.django_users import ImportedUser, SpentToken
     from authserver.operations.operator import Operator
     from authserver.store.engine import Tx
 
@@ -58,9 +59,15 @@ def _tell_nobody(count: int) -> None:
 
 
 async def import_users(
-    operator: Operator, people: Sequence[ImportedUser], *, on_batch: Callable[[int], None] = _tell_nobody
+    operator: Operator,
+    people: Sequence[ImportedUser],
+    *,
+    keep_ids: bool = False,
+    on_batch: Callable[[int], None] = _tell_nobody,
 ) -> ImportResult:
     """Make the accounts that are not here yet. ``on_batch`` hears after each batch how many rows it was.
+
+    ``keep_ids`` notes the old ids, so that refresh tokens which name them can be exchanged.
 
     Raise OperationError where accounts with the same names are made at the same time; then run it again.
     """
@@ -71,6 +78,8 @@ async def import_users(
         try:
             async with operator.begin() as tx:
                 done, failed = await _store(operator, tx, batch)
+                if keep_ids:
+                    await imported_ids.add_all(tx, {one.source_id: one.user.id for one in done if one.source_id})
         except ConflictError as error:
             raise OperationError(
                 "Somebody made accounts with the same names meanwhile.",
@@ -81,6 +90,18 @@ async def import_users(
         faults += failed
         on_batch(len(batch))
     return ImportResult(accounts=accounts, faults=faults)
+
+
+async def spend_tokens(operator: Operator, spent: Sequence[SpentToken]) -> int:
+    """Note refresh tokens that the old project refuses, so that nobody uses them here; return how many are new."""
+    count = 0
+    for start in range(0, len(spent), BATCH):
+        async with operator.begin() as tx:
+            now = await tx.now()
+            for token in spent[start : start + BATCH]:
+                if token.expires_at > now:
+                    count += await replays.claim(tx, replay_key(token.jti), token.expires_at)
+    return count
 
 
 async def _store(operator: Operator, tx: Tx, batch: Sequence[ImportedUser]) -> tuple[list[Imported], list[ImportFault]]:

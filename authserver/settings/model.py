@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import AwareDatetime, ValidationInfo, field_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -95,6 +95,18 @@ class Settings(BaseSettings):
         None,
         "Where new passwords are looked up among leaked ones, five digits of a SHA-1 at a time; empty: nowhere.",
         "an https:// URL that the five digits are added to, as https://api.pwnedpasswords.com/range/",
+    )
+    legacy_jwt_until: AwareDatetime | None = setting(
+        None,
+        "Until when /api/refresh takes refresh tokens of the Django project that people come from.",
+        "a time with its zone, as 2026-12-31T00:00:00Z",
+    )
+    legacy_jwt_key: str | None = setting(
+        None,
+        "That project's SIGNING_KEY (simplejwt, HS256 to HS512); its users were imported with --keep-ids.",
+        "the key, of 16 characters or more, together with LEGACY_JWT_UNTIL",
+        repr=False,
+        min_length=16,
     )
     outbound_allow: Destinations = setting(
         (),
@@ -221,6 +233,13 @@ class Settings(BaseSettings):
             raise ValueError
         return value
 
+    @field_validator("legacy_jwt_key")
+    @classmethod
+    def _check_legacy_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("legacy_jwt_until") is None:
+            raise ValueError
+        return value
+
     @field_validator("outbound_ca_file")
     @classmethod
     def _check_file(cls, value: Path | None) -> Path | None:
@@ -243,6 +262,6 @@ def _is_plain(url: str) -> bool:
 
 PREFIX: Final = "AUTHSERVER_"
 # never shown; each may come from the file that <NAME>_FILE names
-SECRETS: Final = frozenset({"database_url", "smtp_url"})
+SECRETS: Final = frozenset({"database_url", "legacy_jwt_key", "smtp_url"})
 HIDDEN: Final = SECRETS | {"sealing_key"}  # its _FILE is a setting of its own, which `sealing` reads
 NAMES: Final = tuple(Settings.model_fields)

@@ -1,7 +1,7 @@
 """An organisation's own app signs somebody in, or makes their account, by itself (DESIGN §2).
 
-It is a grant without a browser. The same proof, throttles, gate and audit as on the pages; only the consent is missing, which one's own app never asks
-for.
+It is a grant without a browser. The same proof, throttles, gate and audit as on the pages; only the consent is missing,
+which one's own app never asks for.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from authserver.store import clients, grants, users
 from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from authserver.feature import Call
     from authserver.oauth.mailed_code_rules import MailedCode
     from authserver.oauth.resource import Target
@@ -55,7 +57,7 @@ async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, targ
     await call.services.status_indexes.stock()
     async with call.services.engine.begin() as tx:
         user = await confirm(tx, proven)
-        return await _grant(call, tx, client, user, target, event="user_signed_in")
+        return await begin_app_grant(call, tx, client, user, target, event="user_signed_in")
 
 
 async def open_account(call: Call, client: Client, account: AppAccount, target: Target) -> Opened:
@@ -91,19 +93,17 @@ async def open_account(call: Call, client: Client, account: AppAccount, target: 
             notice="account_exists_notice",
         )
         code = await send_code(call, tx, request)
-        authorization = await _grant(call, tx, client, user, target, event="user_signed_up")
+        authorization = await begin_app_grant(call, tx, client, user, target, event="user_signed_up")
     return Opened(authorization=authorization, code=code)
 
 
-async def _free_name(call: Call, tx: Tx, email: str) -> str:
-    """Return the address as a username, or one that nobody has."""
-    if await users.find_by_username(tx, email) is None:
-        return email
-    return f"user-{uuid7(call.now).hex[-SUBSTITUTE_DIGITS:]}"
+async def begin_app_grant(
+    call: Call, tx: Tx, client: Client, user: User, target: Target, *, event: str, auth_time: datetime | None = None
+) -> Authorization:
+    """Hold the client beside the user, who is held, pass the gate, store the grant and write it down (DESIGN §3).
 
-
-async def _grant(call: Call, tx: Tx, client: Client, user: User, target: Target, *, event: str) -> Authorization:
-    """Hold the client beside the user, pass the gate, store the grant and write it down (DESIGN §3)."""
+    ``auth_time`` is when the user proved themselves; None: just now.
+    """
     current = await clients.lock_for_share(tx, client.client_id)
     if current is None:
         raise OAuthError(ErrorCode.INVALID_CLIENT, "client authentication failed", Refusal.CLIENT_UNKNOWN)
@@ -117,7 +117,7 @@ async def _grant(call: Call, tx: Tx, client: Client, user: User, target: Target,
         resources=target.identifiers,
         acr=ACR_PASSWORD,
         amr=AMR_PASSWORD,
-        auth_time=now,
+        auth_time=auth_time or now,
     )
     new = begin_grant(call, current, basis, now)
     await grants.add(tx, new.grant)
@@ -130,3 +130,10 @@ async def _grant(call: Call, tx: Tx, client: Client, user: User, target: Target,
         detail={"amr": " ".join(AMR_PASSWORD), "grant": str(new.grant.id)},
     )
     return build_authorization(call, current, user, new.grant, target, refresh_token=new.refresh_token)
+
+
+async def _free_name(call: Call, tx: Tx, email: str) -> str:
+    """Return the address as a username, or one that nobody has."""
+    if await users.find_by_username(tx, email) is None:
+        return email
+    return f"user-{uuid7(call.now).hex[-SUBSTITUTE_DIGITS:]}"

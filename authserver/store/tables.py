@@ -222,6 +222,15 @@ class MailedCodes(SQLModel, table=True):
     used_at: datetime | None
 
 
+class ImportedIds(SQLModel, table=True):
+    """Which account here an account of the project that people came from has become, by its id there."""
+
+    __tablename__: ClassVar[str] = "imported_ids"
+
+    source_id: str = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+
+
 class Sessions(SQLModel, table=True):
     """Browsers in which a user is signed in."""
 

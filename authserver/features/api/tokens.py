@@ -15,6 +15,7 @@ from authserver.oauth.scope import parse_scope
 from authserver.steps.app_sign_in import sign_in_app
 from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue
+from authserver.steps.legacy_tokens import exchange_legacy_token, is_taken
 from authserver.steps.login import prove_by_password
 from authserver.steps.revoke_token import revoke_token
 from authserver.web.answers import NO_STORE, Answer
@@ -49,7 +50,11 @@ async def refresh(request: Request, body: RefreshRequest, call: TheCall) -> Resp
     It is the refresh of `/token` (RFC 6749 §6) in the client's refresh mode. 400 `invalid_grant` means: sign in again.
     """
     client = await identify(call, body)
-    authorization = await refresh_grant(call, client, body.refresh_token, scope=body.scope, resource=body.resource)
+    if is_taken(call, body.refresh_token):
+        target = find_target(call, client, body.scope, body.resource)
+        authorization = await exchange_legacy_token(call, client, body.refresh_token, target)
+    else:
+        authorization = await refresh_grant(call, client, body.refresh_token, scope=body.scope, resource=body.resource)
     return respond(request, issue(call, client, authorization, REFRESH))
 
 
