@@ -118,6 +118,8 @@ class ProofChecker:
         """Refuse unless the request carries one good and new proof for this token by the key of this thumbprint."""
         proof = _find_proof(request)
         key, actual, payload, signing_input, signature = self._parse(proof)
+        if not hmac.compare_digest(actual, thumbprint):  # first: a stranger's key is not worth computing with
+            raise TokenRefusedError(Refusal.DPOP_KEY_WRONG)
         if not key.verifies(signing_input, signature):
             raise TokenRefusedError(Refusal.DPOP_SIGNATURE_WRONG)
         claims = _parse_claims(payload)
@@ -128,8 +130,6 @@ class ProofChecker:
         digest = urlsafe_b64encode(sha256(token.encode()).digest()).rstrip(b"=").decode()
         if claims.get("ath") != digest:
             raise TokenRefusedError(Refusal.DPOP_TOKEN_WRONG)
-        if not hmac.compare_digest(actual, thumbprint):
-            raise TokenRefusedError(Refusal.DPOP_KEY_WRONG)
         self._check_freshness(claims, actual)
 
     def _parse(self, proof: bytes) -> tuple[VerificationKey, str, bytes, bytes, bytes]:

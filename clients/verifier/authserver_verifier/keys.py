@@ -19,7 +19,9 @@ logger = logging.getLogger("authserver_verifier")
 ALGORITHMS = frozenset({"ES256", "RS256", "PS256", "EdDSA"})
 MAX_KEYS = 100
 _MIN_RSA_BITS = 2048
+_MAX_RSA_BITS = 8192
 _MIN_RSA_EXPONENT = 65537
+_RSA_EXPONENT_LIMIT = 2**32
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # A key without `alg` serves one algorithm all the same: never one key for two (RFC 8725 §3.1).
 _ALGORITHM_OF = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
@@ -119,7 +121,9 @@ def _text(member: dict[str, Any], name: str) -> str:
 
 
 def _check_rsa(member: dict[str, Any]) -> None:
-    """Refuse RSA keys below 2048 bits or with a small or even exponent (RFC 8725 §3.5); joserfc takes them."""
+    """Refuse RSA keys that are weak, or so large that using them is an attack (RFC 8725 §3.5); joserfc takes them."""
     modulus, exponent = (int.from_bytes(decode_segment(_text(member, name).encode())) for name in ("n", "e"))
-    if modulus.bit_length() < _MIN_RSA_BITS or exponent < _MIN_RSA_EXPONENT or exponent % 2 == 0:
-        raise ValueError("weak RSA key")
+    if not _MIN_RSA_BITS <= modulus.bit_length() <= _MAX_RSA_BITS:
+        raise ValueError("RSA key of another size than 2048 to 8192 bits")
+    if not _MIN_RSA_EXPONENT <= exponent < _RSA_EXPONENT_LIMIT or exponent % 2 == 0:
+        raise ValueError("RSA key with an exponent that is small, even or huge")

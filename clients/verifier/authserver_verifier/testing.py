@@ -181,12 +181,14 @@ class ProofKey:
             for part in (said, payload)
         ]
         signing_input = b".".join(segments)
-        signature = _MODELS[algorithm].sign(signing_input, self._key)
+        signature = _MODELS[algorithm].sign(signing_input, self._key)  # whatever the header says of it
         return (signing_input + b"." + encode_segment(signature)).decode()
 
-    def headers(self, method: str, url: str, token: str, **claims: object) -> dict[str, str]:
+    def headers(
+        self, method: str, url: str, token: str, *, header: Mapping[str, Any] | None = None, **claims: object
+    ) -> dict[str, str]:
         """The two headers of a request with this token."""
-        return {"authorization": f"DPoP {token}", "dpop": self.proof(method, url, token, header=None, **claims)}
+        return {"authorization": f"DPoP {token}", "dpop": self.proof(method, url, token, header=header, **claims)}
 
 
 def encode_segment(octets: bytes) -> bytes:

@@ -98,7 +98,7 @@ def test_a_proof_may_be_of_any_algorithm_that_is_accepted(algorithm, verify, iss
             id="a point off the curve",
         ),
         pytest.param(
-            {"header": {"jwk": generate_key().as_dict(private=False)}}, Refusal.DPOP_SIGNATURE_WRONG, id="another's key"
+            {"header": {"jwk": generate_key().as_dict(private=False)}}, Refusal.DPOP_KEY_WRONG, id="another's key"
         ),
     ],
 )
@@ -144,6 +144,25 @@ def test_a_signed_proof_that_says_nothing_readable_is_refused(payload, verify, k
     proof = (signing_input + b"." + encode_segment(signature)).decode()
     with refused(Refusal.DPOP_PROOF_MALFORMED):
         verify.authorize(request({"authorization": f"DPoP {token}", "dpop": proof}), ANYTHING)
+
+
+@pytest.mark.attack(59)
+def test_a_proof_whose_signature_is_not_the_keys_is_refused(verify, key, token, refused):
+    proof = key.proof("GET", URL, token)
+    head, _, signature = proof.rpartition(".")
+    with refused(Refusal.DPOP_SIGNATURE_WRONG):
+        headers = {"authorization": f"DPoP {token}", "dpop": f"{head}.{signature[:-4]}{'AAAA'}"}
+        verify.authorize(request(headers), ANYTHING)
+
+
+@pytest.mark.attack(62)
+def test_a_key_so_large_that_using_it_is_an_attack_is_refused(verify, key, token, refused):
+    modulus = encode_segment(b"\xff" * 2047 + b"\x01").decode()
+    for exponent, size in ((b"\x01\x00\x01", 2732), (b"\xff" * 200, 342)):
+        jwk = {"kty": "RSA", "n": modulus[:size], "e": encode_segment(exponent).decode()}
+        with refused(Refusal.DPOP_PROOF_MALFORMED):
+            headers = key.headers("GET", URL, token, header={"alg": "RS256", "jwk": jwk})
+            verify.authorize(request(headers), ANYTHING)
 
 
 @pytest.mark.attack(62)
