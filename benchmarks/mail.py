@@ -30,7 +30,7 @@ from tests.mail.smtp_server import MailServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-RUNS: Final = {"register": 60, "forgot": 200}
+RUNS: Final = {"register": 120, "forgot": 200}
 WARM_UP: Final = 5
 PAUSE: Final = 0.03  # seconds in which the mail of the request before is sent: it is not what is measured
 GOAL: Final = 1.1

@@ -3,7 +3,8 @@
 Options are those of ``authserver bench``. A server of yours is measured instead where TEST_DATABASE_URL names one; its
 database must be empty. Where there is no PostgreSQL, SQLite alone is measured, and that is said. Without ``--only``
 the speed of revocation and a storm on /jwks are measured too (``benchmarks.revocation``, ``benchmarks.jwks_storm``),
-and what a token costs a resource server (``clients/verifier/benchmarks``).
+whether anybody waits for the mail server (``benchmarks.mail``), and what a token costs a resource server
+(``clients/verifier/benchmarks``).
 """
 
 import os
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import jwks_storm, revocation
+from benchmarks import jwks_storm, mail, revocation
 from tests.postgresql_server import NoPostgresqlError, Postgresql
 
 VERIFY = Path(__file__).parents[1] / "clients" / "verifier" / "benchmarks" / "verify.py"
@@ -24,7 +25,7 @@ def main(options: list[str]) -> int:
     code = _measure_requests(options)
     if any(option.startswith("--only") for option in options):
         return code
-    code = max(code, revocation.main(), jwks_storm.main())
+    code = max(code, revocation.main(), jwks_storm.main(), mail.main())
     return max(code, subprocess.run([sys.executable, VERIFY], check=False).returncode)  # noqa: S603  # our own program
 
 
