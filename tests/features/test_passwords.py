@@ -83,8 +83,8 @@ async def test_nothing_changes_without_the_old_password(server):
     with pytest.raises(OAuthError) as refused:
         await change(server, current="not it")
     assert refused.value.refusal is Refusal.PASSWORD_WRONG
-    assert (await server.login(server.browser())).status_code == 303
     assert await mails(server) == []
+    assert (await server.login(server.browser())).status_code == 303
 
 
 async def test_a_bad_new_password_is_refused_with_its_reason(server):
