@@ -15,6 +15,7 @@ BROWSER: Final = "__Host-browser"  # binds a sign-in under way to the browser th
 DEVICE: Final = "__Host-device"  # a browser in which the user has signed in before
 RETURN: Final = "__Host-return"  # the account page to show after signing in
 NOTICE: Final = "__Host-notice"  # a word for what has just been done, to be said once
+THEME: Final = "__Host-theme"  # light or dark, where somebody would not leave it to the system
 LANGUAGE: Final = "__Host-language"  # chosen on one of our pages; no secret
 
 _ATTRIBUTES: Final = "; Path=/; Secure; HttpOnly; SameSite=Lax"

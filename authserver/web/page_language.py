@@ -1,4 +1,4 @@
-"""The language of the answer to the request that is being answered.
+"""The language, and the look, of the answer to the request that is being answered.
 
 The edge begins each request with what the browser says; whoever learns more (the app's request, whose account it is)
 says so, and the pages ask here. It is kept beside the request, not in it, so that no page has to pass it on.
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from authserver.language import DEFAULT, choose_language, is_offered, parse_accept_language
-from authserver.web.cookies import LANGUAGE
+from authserver.web.cookies import LANGUAGE, THEME
 
 if TYPE_CHECKING:
     from authserver.web.facts import Facts
+
+THEMES: Final = ("light", "dark")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +74,13 @@ def current_language() -> str:
             )
         )
     return wishes.language
+
+
+def current_theme() -> str:
+    """Return ``light`` or ``dark`` where this browser was told so on the account page, '' where the system decides."""
+    wishes = _wishes.get()
+    theme = wishes.facts.cookie(THEME) if wishes is not None else None
+    return theme if theme in THEMES else ""
 
 
 def current_address() -> str:

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from authserver.language import LANGUAGES, format_date, format_time, load_translations
 from authserver.web.answers import NO_STORE, Answer
-from authserver.web.page_language import current_address, current_language
+from authserver.web.page_language import current_address, current_language, current_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,7 @@ class Pages:
             languages=LANGUAGES,
             language=current_language,
             here=current_address,
+            theme=current_theme,
         )
 
     def render(

@@ -121,3 +121,14 @@ def test_one_of_two_devices_is_signed_out_and_finds_itself_at_the_sign_in(visit,
     expect(here.get_by_role("status")).to_have_text("You are signed out everywhere else.")
     there.reload()
     expect(there.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_colours_that_were_chosen_are_as_readable_as_the_systems(visit, demo, theme):
+    page = visit(scheme="dark" if theme == "Light" else "light").page
+    sign_in_to_account(page, demo)
+    page.get_by_role("button", name=theme).click()
+    expect(page.get_by_role("button", name=theme)).to_have_attribute("aria-pressed", "true")
+    for path in PAGES:
+        page.goto(f"{demo.issuer}/account{path}")
+        assert page.evaluate(TOO_PALE) == [], path

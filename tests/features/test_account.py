@@ -175,3 +175,19 @@ async def test_a_made_up_return_leads_nowhere_else(server):
     browser.cookies["__Host-return"] = "//evil.example"
     answer = await browser.get(f"{server.issuer}/")
     assert answer.headers["location"] == "/account"
+
+
+async def test_light_or_dark_is_chosen_for_this_browser_and_taken_back(server):
+    browser = await sign_in(server)
+    page = await browser.get(f"{server.issuer}/account")
+    assert "data-theme" not in page.text
+    await browser.post(f"{server.issuer}/account/look", hidden(page) | {"theme": "dark"})
+    page = await browser.get(f"{server.issuer}/login")
+    assert '<html lang="en" dir="ltr" data-theme="dark">' in page.text
+    await browser.post(f"{server.issuer}/account/look", hidden(page) | {"theme": "dark"})
+    page = await browser.get(f"{server.issuer}/account")
+    assert 'data-theme="dark"' in page.text, "a form without the user's word changes nothing"
+    await browser.post(f"{server.issuer}/account/look", hidden(page))
+    assert "data-theme" not in (await browser.get(f"{server.issuer}/account")).text
+    browser.cookies["__Host-theme"] = '"><script>'
+    assert "data-theme" not in (await browser.get(f"{server.issuer}/account")).text

@@ -1,4 +1,4 @@
-"""/account/password: by who knows the old one; everything else that rested on it ends (SECURITY rows 100 and 106)."""
+"""/account/password: by who knows the old one, and what rested on it ends (FEATURES S10; SECURITY rows 100, 106)."""
 
 from __future__ import annotations
 

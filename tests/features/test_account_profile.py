@@ -1,4 +1,4 @@
-"""/account/profile: the standard claims, all problems at once, nothing else (OIDC Core §5.1, SECURITY row 114)."""
+"""/account/profile: the standard claims, all problems at once, nothing else (FEATURES S10; SECURITY row 114)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sign-in in a browser not seen before brings its owner a mail (UX §2, FEATURES S9)."""
+"""A sign-in in a browser not seen before brings its owner a mail (UX §2)."""
 
 from __future__ import annotations
 

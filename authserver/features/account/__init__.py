@@ -1,7 +1,7 @@
 """/account: a person's own account at a glance, the way to its pages, and back for who wanted to leave."""
 
 from authserver.feature import Endpoint, Feature, Link
-from authserver.features.account.overview import change_password, overview, prove
+from authserver.features.account.overview import change_password, choose_look, overview, prove
 from authserver.features.account.restore import restore
 from authserver.language import N_
 from authserver.steps.account import ACCOUNT, RESTORE, account_page
@@ -12,6 +12,7 @@ FEATURE = Feature(
     endpoints=(
         Endpoint(path=ACCOUNT, methods=_GET, handler=account_page(overview), errors="page"),
         Endpoint(path="/account/proof", methods=frozenset({"POST"}), handler=account_page(prove), errors="page"),
+        Endpoint(path="/account/look", methods=frozenset({"POST"}), handler=account_page(choose_look), errors="page"),
         Endpoint(
             path=RESTORE,
             methods=frozenset({"GET", "POST"}),

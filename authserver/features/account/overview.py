@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.interaction import is_live
-from authserver.steps.account import find_return_path, render_account, send_to_sign_in
+from authserver.steps.account import ACCOUNT, find_return_path, render_account, send_to_sign_in
 from authserver.store import consents, grants, sessions
 from authserver.web.answers import redirect_answer
+from authserver.web.cookies import THEME, clear_cookie, set_cookie
+from authserver.web.page_language import THEMES
 
 if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.steps.account import Visit
     from authserver.web.answers import Answer
+
+THEME_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
 
 
 async def overview(call: Call, params: Params, visit: Visit) -> Answer:  # noqa: ARG001 - the contract
@@ -38,6 +43,15 @@ async def overview(call: Call, params: Params, visit: Visit) -> Answer:  # noqa:
         devices=sum(is_live(browser.session, idle, now) for browser in browsers),
         apps=sum(call.services.directory.find_client(client_id) is not None for client_id in apps),
     )
+
+
+async def choose_look(call: Call, params: Params, visit: Visit) -> Answer:  # noqa: ARG001 - the contract
+    """Answer POST /account/look: ``theme`` = light | dark in this browser; anything else is as the system says."""
+    theme = params.get("theme") or ""
+    if visit.is_stale:
+        return redirect_answer(ACCOUNT)
+    cookie = set_cookie(THEME, theme, THEME_LIFETIME) if theme in THEMES else clear_cookie(THEME)
+    return redirect_answer(ACCOUNT, cookie)
 
 
 async def prove(call: Call, params: Params, visit: Visit) -> Answer:  # noqa: ARG001 - the contract
