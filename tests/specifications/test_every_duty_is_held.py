@@ -13,6 +13,7 @@ SPECIFICATIONS = {
     "oidc_core_3_1",
     "oidc_core_5",
     "rfc6749",
+    "rfc6750",
     "rfc7009",
     "rfc7591",
     "rfc7636",
