@@ -19,7 +19,6 @@ from authserver.store.rows import to_value
 from authserver.store.tables import OutboxMails
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -196,18 +195,6 @@ async def list_all(
     if user_id is not None:
         statement = statement.where(col(OutboxMails.user_id) == user_id)
     return tuple(to_value(QueuedMail, row) for row in await tx.execute(statement))
-
-
-async def count(tx: Tx) -> Mapping[State, int]:
-    """Return how many mails are in each state."""
-    answered = col(OutboxMails.last_answer).is_not(None)
-    columns = (col(OutboxMails.state), answered.label("answered"), func.count().label("number"))
-    statement = select(*columns).group_by(col(OutboxMails.state), answered)
-    counts: dict[State, int] = {}
-    for row in await tx.execute(statement):
-        told = state_of(row.state, "" if row.answered else None)
-        counts[told] = counts.get(told, 0) + row.number
-    return counts
 
 
 def _is(state: State) -> ColumnElement[bool]:

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+from authserver.cli.desk import read_dev_settings
+
 MEMBERS = {
     "id",
     "kind",
@@ -52,3 +56,15 @@ def test_wrong_usage_says_what_is_wanted(installed):
     assert (missing.code, json.loads(missing.err)["fix"]) == (1, "See: authserver mail list")
     assert installed("mail", "list", "--state", "lost").code == 2
     assert installed("mail", "test", "nobody").code == 1
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_dev_never_sends_mail_whatever_mail_server_is_named(here, monkeypatch, where):
+    if where == "environment":
+        monkeypatch.setenv("AUTHSERVER_SMTP_URL", "smtp://mail.example.org")
+    else:
+        (here / "var").mkdir()
+        (here / "var" / "authserver.toml").write_text('smtp_url = "smtp://mail.example.org"')
+    settings = read_dev_settings(port=9000, api_port=9001, web_port=9002)
+    assert settings.keeps_mail
+    assert settings.smtp is None

@@ -10,9 +10,8 @@ LIST = {
             subject="482 913 is your code for Notes",
             recipient="ann@example.org",
             time="21 November 2026, 12:03 (UTC)",
-            state="sent",
         ),
-        Line(id="2", subject=None, recipient="a" * 60 + "@example.org", time="yesterday", state="expired"),
+        Line(id="2", subject=None, recipient="a" * 60 + "@example.org", time="yesterday"),
     ),
     "inbox": "/dev/inbox",
 }

@@ -42,7 +42,6 @@ class Line:
     subject: str | None
     recipient: str
     time: str
-    state: str
 
 
 async def inbox(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
@@ -104,7 +103,6 @@ def _to_line(services: Services, writer: Writer, mail: QueuedMail) -> Line:
         subject=subject,
         recipient=mail.recipient,
         time=services.pages.time(mail.created_at),
-        state=mail.told_state,
     )
 
 
