@@ -66,7 +66,10 @@ class KeyFollower:
             previous=self._services.live.keyring,
         )
         for kid in self._services.live.keyring.sealed:
-            self._tell_once("signing_key_sealed", f"{kid} does not open with the sealing keys of this process")
+            self._tell_once(
+                "signing_key_sealed",
+                f"{kid} cannot be used here: sealed under a key that this process lacks, or newer than this version",
+            )
         self._remember(row.kid for row in rows if row.revoked_at is not None)
         for again in await bury_again(self._operator, self._box, self._buried):
             log.warning("signing_key_risen", kid=again.key.kid, cause="the database had forgotten that it was revoked")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from authserver.jose.compact import encode_base64url
-from authserver.jose.schedule import LISTED, SKEW, next_change_at, state_of
+from authserver.jose.schedule import ALGORITHMS, LISTED, SKEW, next_change_at, state_of
 from authserver.sealing.box import UnsealError
 from authserver.sealing.records import SigningKey
 
@@ -79,21 +79,32 @@ class Jwks:
 class Keyring:
     """The keys of the issuer at one version of the database."""
 
-    __slots__ = ("_by_kid", "_jwks", "_max_age", "_signers", "algorithms", "issuer", "sealed")
+    __slots__ = ("_by_kid", "_foreign", "_jwks", "_max_age", "_signers", "algorithms", "issuer", "sealed")
 
-    def __init__(self, keys: Iterable[LoadedKey], *, issuer: str, jwks_max_age: timedelta, now: datetime) -> None:
+    def __init__(
+        self,
+        keys: Iterable[LoadedKey],
+        *,
+        issuer: str,
+        jwks_max_age: timedelta,
+        now: datetime,
+        foreign: Iterable[SigningKey] = (),
+    ) -> None:
         """Take opened keys; use :meth:`load` to open them. ``algorithms`` are those that a key signs with ``now``.
 
-        ``sealed`` holds the kids of the keys that this process could not open.
+        ``foreign`` rows are for algorithms of a newer version than this: they are said in /jwks, for others sign with
+        them, and are good for nothing here. ``sealed`` holds their kids and those of keys that could not be opened.
         """
         self.issuer = issuer
+        self._foreign = tuple(foreign)
         self._by_kid = {key.kid: key for key in keys}
         self._max_age = int(jwks_max_age.total_seconds())
         self._signers: dict[str, tuple[LoadedKey, ...]] = {}
         for key in sorted(self._by_kid.values(), key=lambda key: key.row.sign_from, reverse=True):
             if key.private is not None:
                 self._signers[key.alg] = (*self._signers.get(key.alg, ()), key)
-        self.sealed = frozenset(key.kid for key in self._by_kid.values() if key.private is None)
+        closed = [key.row for key in self._by_kid.values() if key.private is None]
+        self.sealed = frozenset(row.kid for row in (*closed, *self._foreign))
         self.algorithms = tuple(alg for alg in sorted(self._signers) if self._find_signing(alg, now) is not None)
         self._jwks: tuple[datetime | None, Jwks] | None = None
 
@@ -115,9 +126,12 @@ class Keyring:
         that it cannot open is then only published and verified with.
         """
         known = previous._by_kid if previous is not None else {}  # noqa: SLF001 - its own class
-        keys = []
+        keys, foreign = [], []
         for row in rows:
             if state_of(row, now) not in LISTED:
+                continue
+            if row.alg not in ALGORITHMS:
+                foreign.append(row)
                 continue
             before = known.get(row.kid)
             if before is not None and before.private is not None:
@@ -129,7 +143,7 @@ class Keyring:
                 if previous is None:
                     raise
                 keys.append(LoadedKey(row, _import_public(row), None, ""))
-        return cls(keys, issuer=issuer, jwks_max_age=jwks_max_age, now=now)
+        return cls(keys, issuer=issuer, jwks_max_age=jwks_max_age, now=now, foreign=foreign)
 
     def signing_key(self, alg: str, now: datetime) -> LoadedKey:
         """Return the key that signs now; raise :class:`NoSigningKeyError` where there is none."""
@@ -163,7 +177,8 @@ class Keyring:
         shorter, else a verifier might keep it longer than a key is published before it signs.
         """
         if self._jwks is None or (self._jwks[0] is not None and self._jwks[0] <= now):
-            rows = [key.row for key in self._by_kid.values() if state_of(key.row, now) in LISTED]
+            every = (*(key.row for key in self._by_kid.values()), *self._foreign)
+            rows = [row for row in every if state_of(row, now) in LISTED]
             body = public_jwks(rows)
             etag = f'"{encode_base64url(hashlib.sha256(body).digest()[:16])}"'
             self._jwks = (next_change_at(rows, now), Jwks(body, etag, self._max_age))

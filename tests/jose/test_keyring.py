@@ -220,3 +220,15 @@ def test_an_algorithm_is_announced_from_when_it_signs():
 def test_no_key_is_made_for_an_algorithm_that_we_do_not_sign_with():
     with pytest.raises(ValueError, match="HS256"):
         generate("HS256", BOX, issuer=ISSUER, generation=1, publish_at=NOW, sign_from=NOW)
+
+
+@pytest.mark.fault("B18", "B27")
+def test_a_key_for_an_algorithm_of_a_newer_version_is_published_and_disturbs_nobody():
+    public = {"kty": "AKP", "alg": "ML-DSA-44", "kid": "new", "use": "sig", "pub": "AAAA"}
+    newer = replace(row("ES256", 3), alg="ML-DSA-44", kid="new", public_jwk=public)
+    keyring = ring(CURRENT, newer)
+    assert json.loads(keyring.jwks(NOW).body)["keys"][1] == public
+    assert keyring.algorithms == ("ES256",)
+    assert keyring.sealed == {"new"}
+    assert keyring.find("new", NOW) is None
+    assert keyring.signing_key("ES256", NOW).kid == CURRENT.kid
