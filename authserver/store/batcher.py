@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from authserver.oauth.errors import Refusal
 from authserver.phases import UnavailableError, forbid_open_transaction
+from authserver.store.failures import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -127,6 +128,8 @@ def _failure(error: Exception) -> Exception:
     failure: Exception
     if isinstance(error, UnavailableError):
         failure = UnavailableError(str(error), refusal=error.refusal, retry_after=error.retry_after)
+    elif isinstance(error, ConflictError):
+        failure = ConflictError(str(error))
     else:
         failure = RuntimeError("the batch has failed")
     failure.__cause__ = error

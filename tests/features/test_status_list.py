@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from authserver.jobs.status_watch import StatusWatch
-from authserver.oauth.status_list import LIST_SIZE
+from authserver.oauth.status_list import LIST_SIZE, place_at
 from authserver.operations import clients as client_operations
 from authserver.operations import grants as grant_operations
 from authserver.operations import users as user_operations
@@ -371,3 +371,18 @@ async def test_a_token_without_status_from_before_goes_on_until_its_end(server):
     await StatusWatch(server.services, server.app._clock.now).keep()
     again = (await server.refresh(refreshed["refresh_token"])).json()
     assert status_of(again["access_token"])["uri"] == f"{server.issuer}/status/1"
+
+
+async def test_a_place_that_a_failover_gave_to_somebody_else_costs_nobody_a_token(server):
+    first = await server.code_flow()
+    (block,) = server.services.status_indexes._blocks
+    taken = place_at(block.seed, block.number, block.first)
+    await server.execute(f"UPDATE grants SET status_index = {taken}")
+    code = await server.get_code()
+    response = await server.redeem(code)
+    assert response.status_code == 200
+    second = response.json()
+    assert status_of(second["access_token"])["idx"] != taken % LIST_SIZE
+    assert status_of(second["access_token"]) != status_of(first["access_token"])
+    (fresh,) = server.services.status_indexes._blocks
+    assert fresh.first >= block.first + block.count, "none of the doubtful places is used again"
