@@ -64,7 +64,7 @@ async def load_progress(call: Call, transaction_id: str | None, browser_hash: by
     Only the browser that began it may go on (SECURITY row 11). Raise ``TRANSACTION_UNKNOWN``, ``TRANSACTION_EXPIRED``,
     or whatever is wrong with the request by now.
     """
-    async with call.services.engine.begin() as tx:
+    async with call.services.engine.read() as tx:
         transaction = await _find_transaction(tx, transaction_id, browser_hash)
     request = await check_request(call, Params.parse(transaction.parameters))
     hint_subject = read_hint(call, request)
