@@ -1,4 +1,4 @@
-"""Move people in from elsewhere: accounts with the hashes of the passwords they have (FEATURES S11).
+"""Move people in from elsewhere: accounts with the hashes of the passwords they have.
 
 In batches of one transaction each. Who is here already is left alone, so an import that was stopped is run again.
 """

@@ -1,4 +1,4 @@
-"""Changing a password, verifying an address, and passwords that came from elsewhere (FEATURES S5, S6)."""
+"""Changing a password, verifying an address, and passwords that came from elsewhere (FEATURES S7, S10)."""
 
 import asyncio
 import hashlib

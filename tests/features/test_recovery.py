@@ -1,4 +1,4 @@
-"""/forgot and /reset: a new password for whoever reads the account's mail, and for nobody else (FEATURES S5)."""
+"""/forgot and /reset: a new password for whoever reads the account's mail, and for nobody else (FEATURES S8, S10)."""
 
 import asyncio
 import re
@@ -298,6 +298,21 @@ async def test_the_proof_is_good_for_a_quarter_of_an_hour(server):
     assert (await choose(browser, page)).status_code == 422
     assert (await browser.get(str(page.url))).status_code == 404
     assert await signs_in(server, PASSWORD)
+
+
+async def test_a_bug_rolls_the_reset_back_and_the_proof_still_stands(server, monkeypatch):
+    async def fail(*_args, **_more):
+        raise RuntimeError
+
+    browser = server.browser()
+    tokens = await server.code_flow()
+    page = await prove(server, browser, await forget(server, browser))
+    with monkeypatch.context() as patch:
+        patch.setattr("authserver.steps.change_password.record", fail)
+        assert (await choose(browser, page)).status_code == 500
+    assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+    assert await signs_in(server, PASSWORD)
+    assert (await choose(browser, page)).status_code == 303
 
 
 @pytest.mark.parametrize("email", ["", "nobody", "a@b@c"])

@@ -1,4 +1,4 @@
-"""/signup and /verify: the code goes out first, the account exists once it came back (DESIGN §2, FEATURES S2 to S4)."""
+"""/signup and /verify: the code goes out first, the account exists once it came back (DESIGN §2, FEATURES S7, S8)."""
 
 import asyncio
 import re
@@ -315,6 +315,22 @@ async def test_an_account_made_again_is_another_one(opened):
     subjects = {str(row.id) for row in await users_of(opened)}
     assert len(subjects) == 2
     assert str(first.id) in subjects
+
+
+@pytest.mark.parametrize("broken", ["authserver.store.users.add", "authserver.steps.sign_up.start_session"])
+async def test_a_bug_rolls_the_whole_step_back_and_the_code_still_works(opened, monkeypatch, broken):
+    async def fail(*_args, **_more):
+        raise RuntimeError
+
+    browser = opened.browser()
+    page = await browser.follow(await ask(opened, browser))
+    code = (await last_mail(opened, EMAIL)).code
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, fail)
+        assert (await browser.submit(page, code=code)).status_code == 500
+    assert await users_of(opened) == []
+    assert "user_signed_up" not in await opened.audit_events()
+    assert (await browser.submit(page, code=code)).status_code == 303
 
 
 async def test_nobody_signs_up_where_that_is_off(server):

@@ -1,4 +1,4 @@
-"""People who come from a Django project keep their names, addresses and passwords (FEATURES S11)."""
+"""People who come from a Django project keep their names, addresses and passwords."""
 
 import csv
 import io
