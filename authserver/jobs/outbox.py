@@ -213,7 +213,8 @@ class Lane:
             case Outcome.SENT:
                 await outbox_queue.mark_sent(tx, mail.id, keep=self._keeps)
             case Outcome.UNAVAILABLE:
-                await outbox_queue.give_back(tx, mail.id, owner, self._sender.pause, delivery.answer)
+                later = self._sender.pause + timedelta(seconds=POLL_EVERY)  # others first: it may be this one's doing
+                await outbox_queue.give_back(tx, mail.id, owner, later, delivery.answer)
             case Outcome.DELAYED if wait is not None:
                 await outbox_queue.put_off(tx, mail, owner, wait, delivery.answer)
             case _:

@@ -150,7 +150,8 @@ class _Exchange:
     def __init__(self, connection: aiosmtplib.SMTP, message: WireMessage) -> None:
         self._connection = connection
         self._message = message
-        self.is_about_the_mail = False  # MAIL FROM speaks of the sender, which is the server's operator; RCPT does not
+        # MAIL FROM speaks of the sender, who is the same for all mails, unless this one asks for more than the others.
+        self.is_about_the_mail = message.needs_utf8
 
     async def run(self) -> Delivery:
         connection, message = self._connection, self._message

@@ -204,6 +204,21 @@ async def test_a_server_that_takes_each_mail_and_drops_the_connection_gets_each_
     assert len({mail.id for mail in smtp.received(4)}) == 4
 
 
+async def test_a_mail_at_which_the_server_always_hangs_up_does_not_stand_in_the_way_of_others(room, smtp):
+    smtp.data_answer = lambda address: "421 bye" if address.startswith("odd") else "250 taken"
+    odd = await room.add_code("odd@example.org", minutes=5)
+    fine = [await room.add_code("ann@example.org"), await room.add("bob@example.org")]
+    sender = room.sender()
+    await drain(sender)
+    assert sender.is_paused
+    await room.pass_time(sender.pause)
+    sender._paused_until = 0.0
+    await drain(sender)
+    assert {await room.state(mail) for mail in fine} == {"sent"}
+    assert await room.state(odd) == "trying again"
+    assert sender._failures == 0
+
+
 async def test_a_code_goes_before_a_backlog_of_notices(room, smtp):
     for number in range(10):
         await room.add(f"user{number}@example.org")

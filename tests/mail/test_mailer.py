@@ -144,6 +144,14 @@ async def test_addresses_outside_ascii_need_a_server_that_takes_them(server, mon
     assert "SMTPUTF8" in delivery.answer
 
 
+async def test_an_address_outside_ascii_that_is_refused_early_is_that_mails_fault(server):
+    server.mail_answer = "553 not such ones"
+    message = WireMessage(sender=MESSAGE.sender, recipient="änne@example.org", content=b"\r\n", needs_utf8=True)
+    mailer = make_mailer(server)
+    assert (await mailer.send(message)).outcome is Outcome.REFUSED
+    await mailer.close()
+
+
 @pytest.fixture
 def certificate(tmp_path):
     return make_certificate(tmp_path)
