@@ -53,6 +53,7 @@ def record_user(user: User) -> Record:
         "updated_at": user.updated_at,
         "disabled_at": user.disabled_at,
         "deleted_at": user.deleted_at,
+        "delete_at": user.delete_at,
     }
 
 
@@ -174,4 +175,6 @@ def record_rotation(rotation: Rotation, now: datetime) -> Record:
 def _status(thing: User | Client) -> str:
     if thing.deleted_at is not None:
         return "deleted"
+    if isinstance(thing, User) and thing.disabled_at is None and thing.delete_at is not None:
+        return "leaving"
     return "active" if thing.disabled_at is None else "disabled"

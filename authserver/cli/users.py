@@ -132,7 +132,7 @@ async def disable(terminal: Terminal, who: Who, *, yes: Yes = False, dry_run: Dr
 
 @command(app, "enable", examples="authserver users enable ann")
 async def enable(terminal: Terminal, who: Who) -> None:
-    """Turn an account on again; what was revoked stays revoked."""
+    """Turn an account on again, or keep one whose person wanted it deleted; what was revoked stays revoked."""
     async with open_desk(terminal) as desk:
         terminal.show(record_user(await users.enable(desk.operator, who)))
 

@@ -128,12 +128,14 @@ async def disable(operator: Operator, who: str) -> Cut:
 
 
 async def enable(operator: Operator, who: str) -> User:
-    """Turn an account on again; what was revoked stays revoked."""
+    """Turn an account on again, or keep one that its person wanted deleted; what was revoked stays revoked."""
     async with operator.begin() as tx:
         user = await load(tx, who)
         await users.set_disabled(tx, user.id, None)
+        if user.delete_at is not None:
+            await users.set_delete_at(tx, user.id, None)
         await audit.add(tx, "user_enabled", actor=operator.actor, user_id=user.id, detail={})
-    return replace(user, disabled_at=None)
+    return replace(user, disabled_at=None, delete_at=None)
 
 
 async def set_password(operator: Operator, who: str, password: str) -> Cut:

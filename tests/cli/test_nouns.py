@@ -17,6 +17,7 @@ USER_MEMBERS = {
     "updated_at",
     "disabled_at",
     "deleted_at",
+    "delete_at",
 }
 CALLBACK = "https://notes.example/callback"
 

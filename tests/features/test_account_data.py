@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from authserver.operations import users
 from authserver.store.purge import purge_expired
 from authserver.store.tables import Users
 from tests.features.account_pages import hidden, main_text, send, sign_in
@@ -120,6 +121,14 @@ async def test_after_thirty_days_the_account_is_gone_and_its_subject_is_nobodys(
     answer = await server.login(server.browser())
     assert answer.status_code == 422
     assert "That e-mail or password is not right." in answer.text
+
+
+async def test_an_operator_can_keep_the_account_of_who_asks_for_it(server):
+    await leave(server, await sign_in(server))
+    kept = await users.enable(server.operator, "ada")
+    assert kept.is_active
+    browser = server.browser()
+    assert (await browser.follow(await server.login(browser))).url.path == "/"
 
 
 @pytest.mark.attack(117)
