@@ -101,7 +101,6 @@ def make_installation(folder: Path, database_url: str | None) -> Installation:
         "AUTHSERVER_DRAIN_SECONDS": "0",
         "AUTHSERVER_ADDRESS_LIMIT_SCALE": "1000000",
         "AUTHSERVER_ACCESS_TOKEN_LIFETIME": "3600",
-        "AUTHSERVER_LOG_LEVEL": "WARNING",
     }
     settings = load_settings(environment, folder)
     command = [sys.executable, "-m", "authserver", "init", "--quiet"]
