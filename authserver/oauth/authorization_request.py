@@ -38,6 +38,7 @@ _PROMPTS: Final[Mapping[str, Prompt]] = {
     "login": Prompt.LOGIN,
     "select_account": Prompt.LOGIN,
     "consent": Prompt.CONSENT,
+    "create": Prompt.CREATE,
 }
 PROMPTS_OFFERED: Final = tuple(_PROMPTS)
 

@@ -26,6 +26,7 @@ class LoginReason(StrEnum):
 
     NO_SESSION = "no_session"
     ASKED = "asked"  # prompt=login
+    NEW_ACCOUNT = "new_account"  # prompt=create
     TOO_OLD = "too_old"  # max_age
     OTHER_USER = "other_user"  # id_token_hint
     TOO_WEAK = "too_weak"  # acr_values, claims
@@ -123,10 +124,13 @@ def _find_login(
     if essential and not set(essential) & set(offered_acrs):
         raise _acr_unmet()
     if signed_in is None:
-        return Login(reason=LoginReason.NO_SESSION, acr_values=essential)
+        is_new = Prompt.CREATE in request.prompt
+        return Login(reason=LoginReason.NEW_ACCOUNT if is_new else LoginReason.NO_SESSION, acr_values=essential)
     session, user = signed_in.session, signed_in.user
     may_issue(request.client, user, session, error=ErrorCode.ACCESS_DENIED)
     is_fresh = session.auth_time >= transaction.created_at  # signed in for this very request: once is enough
+    if Prompt.CREATE in request.prompt and not is_fresh:
+        return Login(reason=LoginReason.NEW_ACCOUNT, acr_values=essential)
     if Prompt.LOGIN in request.prompt and not is_fresh:
         return Login(reason=LoginReason.ASKED, acr_values=essential)
     if request.max_age is not None and not is_fresh and now - session.auth_time > request.max_age:

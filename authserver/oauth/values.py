@@ -63,6 +63,7 @@ class Prompt(StrEnum):
     NONE = "none"
     LOGIN = "login"
     CONSENT = "consent"
+    CREATE = "create"  # Initiating User Registration via OpenID Connect 1.0 §4
 
 
 class ResponseMode(StrEnum):

@@ -85,6 +85,24 @@ async def test_a_sign_up_within_an_apps_sign_in_goes_on_to_the_app(opened):
     assert (await last_mail(opened, EMAIL)).parameters["app"] == "Notes on the web"
 
 
+async def test_an_app_that_asks_for_a_new_account_gets_the_sign_up_page(opened):
+    assert "create" in (await opened.get("/.well-known/openid-configuration")).json()["prompt_values_supported"]
+    browser = opened.browser()
+    await opened.login(browser)
+    page = await browser.open(opened.authorization_url(prompt="create"))
+    assert page.url.path.startswith("/signup/")
+    page = await browser.follow(await ask(opened, browser, page=page))
+    page = await browser.follow(await browser.submit(page, code=(await last_mail(opened, EMAIL)).code))
+    assert page.url.path.startswith("/consent/")
+    assert "New Comer" in page.text, "the account that signed up, not the one that was signed in before"
+
+
+async def test_an_app_that_asks_for_a_new_account_where_there_are_none_gets_the_sign_in_page(server):
+    assert "create" not in (await server.get("/.well-known/openid-configuration")).json()["prompt_values_supported"]
+    page = await server.browser().open(server.authorization_url(prompt="create"))
+    assert page.url.path.startswith("/login/")
+
+
 async def test_all_problems_are_told_at_once_next_to_their_fields(opened):
     browser = opened.browser()
     answer = await ask(opened, browser, email="no address", password="short", name="x" * 201)

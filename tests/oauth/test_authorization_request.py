@@ -90,6 +90,7 @@ def test_the_clients_default_max_age_holds_where_the_request_says_nothing():
         ("login", {Prompt.LOGIN}),
         ("consent login", {Prompt.LOGIN, Prompt.CONSENT}),
         ("select_account", {Prompt.LOGIN}),
+        ("create", {Prompt.CREATE}),
     ],
 )
 def test_prompts_are_read(text, prompt):
@@ -237,7 +238,8 @@ REDIRECT_CASES = [
     pytest.param({"resource": "x"}, "invalid_target", Refusal.RESOURCE_MALFORMED, id="8707-2 no URI"),
     pytest.param({"resource": "https://x.example"}, "invalid_target", Refusal.RESOURCE_UNKNOWN, id="8707-2 unknown"),
     pytest.param({"prompt": "none login"}, "invalid_request", Refusal.PROMPT_MALFORMED, id="OIDC 3.1.2.1 none + login"),
-    pytest.param({"prompt": "create"}, "invalid_request", Refusal.PROMPT_MALFORMED, id="OIDC 3.1.2.1 unknown prompt"),
+    pytest.param({"prompt": "none create"}, "invalid_request", Refusal.PROMPT_MALFORMED, id="OIDC none + create"),
+    pytest.param({"prompt": "register"}, "invalid_request", Refusal.PROMPT_MALFORMED, id="OIDC 3.1.2.1 unknown prompt"),
     *(
         pytest.param({"max_age": text}, "invalid_request", Refusal.MAX_AGE_MALFORMED, id=f"OIDC 3.1.2.1 max_age {text}")
         for text in ("-1", "1.5", "1e3", "+1", " 1", "\u0661", "soon", "9" * 10)

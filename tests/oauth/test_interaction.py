@@ -109,6 +109,8 @@ def test_a_known_user_who_agreed_before_gets_a_code():
             id="idle for too long",
         ),
         pytest.param(prompt(Prompt.LOGIN), {}, LoginReason.ASKED, id="3.1.2.1 prompt=login"),
+        pytest.param(prompt(Prompt.CREATE), {}, LoginReason.NEW_ACCOUNT, id="prompt=create, signed in before"),
+        pytest.param(prompt(Prompt.CREATE), {"signed_in": None}, LoginReason.NEW_ACCOUNT, id="prompt=create"),
         pytest.param(
             prompt(Prompt.LOGIN),
             {"signed_in": session(auth_time=JUST_NOW - timedelta(microseconds=1))},
@@ -128,7 +130,8 @@ def test_a_login_is_asked_for(request_, changed, expected):
     assert isinstance(found, Login)
     assert found.reason is expected
     silent = step({**request_, **prompt(Prompt.NONE)}, **changed)
-    if Prompt.LOGIN in request_.get("prompt", ()):
+    is_here = changed.get("signed_in", True) is not None
+    if is_here and request_.get("prompt", frozenset()) & {Prompt.LOGIN, Prompt.CREATE}:
         assert isinstance(silent, Issue)  # none replaced login: nothing else is asked
     elif expected is LoginReason.TOO_WEAK and "claims" not in request_:
         assert isinstance(silent, Issue)  # a wish is no reason to fail
@@ -157,6 +160,7 @@ def test_prompt_none_shows_no_page(changed, refusal):
     [
         pytest.param(prompt(Prompt.NONE), {}, id="3.1.2.1 prompt=none and nothing to ask"),
         pytest.param(prompt(Prompt.LOGIN), {"signed_in": FRESH}, id="3.1.2.1 prompt=login, and signed in for it"),
+        pytest.param(prompt(Prompt.CREATE), {"signed_in": FRESH}, id="prompt=create, and signed up for it"),
         pytest.param({"max_age": timedelta(0)}, {"signed_in": FRESH}, id="3.1.2.1 max_age=0, and signed in for it"),
         pytest.param({"max_age": timedelta(hours=1)}, {}, id="3.1.2.1 max_age reached, not exceeded"),
         pytest.param(

@@ -8,7 +8,8 @@ from authserver.feature import Endpoint, Feature
 from authserver.features.authorize.endpoint import authorize, resume
 from authserver.oauth.authorization_request import PROMPTS_OFFERED
 from authserver.oauth.scope import OIDC_SCOPES
-from authserver.oauth.values import ResponseMode
+from authserver.oauth.values import Prompt, ResponseMode
+from authserver.settings import SignUp
 from authserver.steps.login import OFFERED_ACRS
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def _metadata(settings: Settings) -> Mapping[str, object]:
         "authorization_endpoint": f"{settings.issuer}/authorize",
         "response_types_supported": ["code"],
         "response_modes_supported": [mode.value for mode in ResponseMode],
-        "prompt_values_supported": list(PROMPTS_OFFERED),
+        "prompt_values_supported": [
+            word for word in PROMPTS_OFFERED if word != Prompt.CREATE or settings.sign_up is not SignUp.OFF
+        ],
         "scopes_supported": sorted(OIDC_SCOPES),
         "acr_values_supported": list(OFFERED_ACRS),
         "grant_types_supported": ["authorization_code"],

@@ -10,8 +10,9 @@ from authserver.features.authorize.code import issue_at_once, issue_code
 from authserver.ids import uuid7
 from authserver.oauth.authorization_request import AuthorizationError, Checked
 from authserver.oauth.errors import OAuthError
-from authserver.oauth.interaction import AskConsent, Issue, Login, Refuse
+from authserver.oauth.interaction import AskConsent, Issue, Login, LoginReason, Refuse
 from authserver.oauth.values import Transaction
+from authserver.settings import SignUp
 from authserver.steps.account import RESTORE
 from authserver.steps.authorization import (
     TRANSACTION_LIFETIME,
@@ -84,7 +85,9 @@ async def _answer(call: Call, progress: Progress) -> Answer:
     """Send the browser to the step that is next, or back to the client."""
     step, transaction = progress.step, progress.transaction
     if isinstance(step, Login):
-        return redirect_answer(f"/login/{transaction.id}", log={"client": transaction.client_id})
+        wants_account = step.reason is LoginReason.NEW_ACCOUNT and call.services.settings.sign_up is not SignUp.OFF
+        page = "signup" if wants_account else "login"
+        return redirect_answer(f"/{page}/{transaction.id}", log={"client": transaction.client_id})
     if isinstance(step, AskConsent):
         return redirect_answer(f"/consent/{transaction.id}", log={"client": transaction.client_id})
     code = ""
