@@ -8,6 +8,7 @@ translation, what is gone goes. Collected are: `_("…")` and `ngettext("…", "
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from babel.messages.catalog import Catalog
@@ -29,6 +30,7 @@ _KEYWORDS: Final = ("_", "gettext", "ngettext")
 _OPTIONS: Final = {"trimmed": "true", "silent": "false"}
 
 
+@cache
 def collect() -> dict[Message, list[str]]:
     """Every message by its id, or by both forms where it has two, and the files that say it."""
     found: dict[Message, list[str]] = {}
