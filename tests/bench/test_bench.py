@@ -15,6 +15,7 @@ from authserver.bench.installation import SERVE, make_installation, register, ru
 from authserver.bench.probes import TOKENS, present_at_once
 from authserver.bench.stock import open_stock
 from authserver.bench.workloads import WORKLOADS
+from authserver.store import grants
 from authserver.store.engine import Engine
 
 
@@ -81,5 +82,24 @@ async def test_grants_put_in_stock_are_refreshed_revoked_and_introspected(tmp_pa
             connection.close()
             repeated = await present_at_once(stock)
             assert (repeated.successors, repeated.refused) == (TOKENS, 0)
+    finally:
+        await engine.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_a_table_is_filled_with_older_grants_that_are_copies_of_one(
+    tmp_path: Path, database: str, blank_postgresql_url: str
+) -> None:
+    installation = make_installation(tmp_path, blank_postgresql_url if database == "postgresql" else None)
+    engine = Engine.open(installation.settings.database_url)
+    try:
+        stock = await open_stock(installation, await register(installation, engine), engine)
+        await stock.fill(20_100)  # more than one statement's share
+        async with engine.read() as tx:
+            rows = tuple(await tx.raw("SELECT count(*), count(DISTINCT id), count(DISTINCT secret_hash) FROM grants"))
+            assert [tuple(row) for row in rows] == [(20_101, 20_101, 1)]
+            newest, *others = await grants.list_all(tx, limit=3)
+        assert all(other.id < newest.id and other.id.version == 7 for other in others)
     finally:
         await engine.close()
