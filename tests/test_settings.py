@@ -308,7 +308,7 @@ def test_every_setting_is_described_for_the_manual():
     assert descriptions["AUTHSERVER_MAX_STALE"].unit == "seconds"
     assert descriptions["AUTHSERVER_LOG_LEVEL"].default == "INFO"
     secrets = {name.removeprefix("AUTHSERVER_") for name, setting in descriptions.items() if setting.is_secret}
-    assert secrets == {"DATABASE_URL", "SEALING_KEY", "SMTP_URL"}
+    assert secrets == {"DATABASE_URL", "LEGACY_JWT_KEY", "SEALING_KEY", "SMTP_URL"}
 
 
 @pytest.mark.parametrize(
