@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, delete, or_
 from sqlmodel import col
 
-from authserver.store.insert import insert_into
-from authserver.store.rows import columns_of
+from authserver.store.engine import as_time
 from authserver.store.tables import Attempts as AttemptsTable
+from authserver.store.types import spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from authserver.store.engine import Tx
+    from authserver.store.engine import DriverRow, Tx
+
+_COLUMNS: Final = ("kind", "key_hash", "count", "first_at", "last_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -46,47 +48,29 @@ async def lock(tx: Tx, keys: Iterable[AttemptKey]) -> tuple[Attempts, ...]:
     if not ordered:
         return ()
     now = await tx.now()
-    rows = [
-        {"kind": key.kind, "key_hash": key.key_hash, "count": 0, "first_at": now, "last_at": now} for key in ordered
-    ]
-    statement = insert_into(tx, AttemptsTable).values(rows)
-    statement = statement.on_conflict_do_update(  # changes nothing: it is how a row that is there gets locked
-        index_elements=["kind", "key_hash"], set_={"count": col(AttemptsTable.count)}
-    )
-    rows_held = (columns_of(row) for row in await tx.execute(statement.returning(AttemptsTable)))
+    # Where a row is there the update changes nothing: it is how that row gets locked.
+    returning = ", ".join(f"attempts.{name}" for name in _COLUMNS)
+    rows = await _upsert(tx, [(key, 0, now, now) for key in ordered], f"count = attempts.count RETURNING {returning}")
     return tuple(
         Attempts(
-            key=AttemptKey(kind=row["kind"], key_hash=row["key_hash"]),
-            count=row["count"],
-            first_at=row["first_at"],
-            last_at=row["last_at"],
+            key=AttemptKey(kind=kind, key_hash=bytes(key_hash)),
+            count=count,
+            first_at=as_time(first_at),
+            last_at=as_time(last_at),
         )
-        for row in rows_held
+        for kind, key_hash, count, first_at, last_at in rows
     )
 
 
 async def store(tx: Tx, attempts: Sequence[Attempts]) -> None:
     """Store counts whose rows this transaction holds."""
-    rows = [
-        {
-            "kind": counted.key.kind,
-            "key_hash": counted.key.key_hash,
-            "count": counted.count,
-            "first_at": counted.first_at,
-            "last_at": counted.last_at,
-        }
-        for counted in sorted(attempts, key=lambda counted: counted.key)
-    ]
-    if not rows:
-        return
-    statement = insert_into(tx, AttemptsTable).values(rows)
-    new = statement.excluded
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["kind", "key_hash"],
-            set_={"count": new["count"], "first_at": new["first_at"], "last_at": new["last_at"]},
+    counts = sorted(attempts, key=lambda counted: counted.key)
+    if counts:
+        await _upsert(
+            tx,
+            [(counted.key, counted.count, counted.first_at, counted.last_at) for counted in counts],
+            "count = excluded.count, first_at = excluded.first_at, last_at = excluded.last_at",
         )
-    )
 
 
 async def forget(tx: Tx, keys: Iterable[AttemptKey]) -> None:
@@ -96,3 +80,28 @@ async def forget(tx: Tx, keys: Iterable[AttemptKey]) -> None:
     ]
     if which:
         await tx.execute(delete(AttemptsTable).where(or_(*which)))
+
+
+async def _upsert(
+    tx: Tx, rows: Sequence[tuple[AttemptKey, int, datetime, datetime]], change: str
+) -> Sequence[DriverRow]:
+    """Insert rows and change those that are there, past Core, which would compile so many values anew each time."""
+    mark = "?" if tx.dialect == "sqlite" else "%s"
+    spell = spell_time if tx.dialect == "sqlite" else _as_it_is
+    row = f"({', '.join([mark] * len(_COLUMNS))})"
+    sql = (
+        f"INSERT INTO attempts ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * len(rows))} "  # noqa: S608 - our own words
+        f"ON CONFLICT (kind, key_hash) DO UPDATE SET {change}"
+    )
+    return await tx.fetch(
+        sql,
+        [
+            part
+            for key, count, first_at, last_at in rows
+            for part in (key.kind, key.key_hash, count, spell(first_at), spell(last_at))
+        ],
+    )
+
+
+def _as_it_is(moment: datetime) -> datetime:
+    return moment

@@ -11,6 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from authserver.store import (
     attempts,
@@ -29,6 +30,7 @@ from authserver.store import (
 from authserver.store.attempts import AttemptKey, Attempts
 from authserver.store.engine import ConflictError, Engine
 from authserver.store.registration_tokens import RegistrationToken
+from authserver.store.tables import Attempts as AttemptsTable
 from tests.store.conftest import add_people
 from tests.store.samples import (
     CLIENT,
@@ -162,6 +164,21 @@ async def test_parallel_tries_are_counted_one_after_the_other(engine):
         second = await assert_waits(in_transaction(engine, attempts.lock, [key]))
         await attempts.store(tx, [Attempts(key=key, count=before.count + 1, first_at=NOW, last_at=NOW)])
     assert [before.count, (await second)[0].count] == [0, 1]
+
+
+async def test_counts_are_stored_as_core_reads_them(engine):
+    keys = [AttemptKey(kind=kind, key_hash=b"\x00k") for kind in ("pair", "account")]
+    counted = [Attempts(key=key, count=70_000, first_at=NOW, last_at=FUTURE) for key in keys]
+    async with engine.begin() as tx:
+        assert {row.count for row in await attempts.lock(tx, keys)} == {0}
+        await attempts.store(tx, counted)
+        rows = (await tx.execute(select(AttemptsTable))).all()
+        assert {(row.kind, row.key_hash, row[2], row.first_at, row.last_at) for row in rows} == {
+            (one.key.kind, one.key.key_hash, one.count, one.first_at, one.last_at) for one in counted
+        }
+        assert sorted(await attempts.lock(tx, keys), key=lambda row: row.key) == sorted(
+            counted, key=lambda row: row.key
+        )
 
 
 async def test_tries_that_share_several_counts_never_wait_for_each_other_in_a_circle(engine):
