@@ -234,9 +234,7 @@ def _account_deletion(letter: Letter) -> Content:
             "Your account at %(host)s and what is stored in it will be deleted on %(day)s.", host=letter.host, day=day
         ),
         letter.words("Until then you can keep it."),
-        links=(
-            Link(label=letter.words("Keep my account"), href=letter.get("undo_link") or f"{letter.issuer}/account"),
-        ),
+        links=(Link(label=letter.words("Keep my account"), href=f"{letter.issuer}/account/data"),),
     )
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 ASKED_BY: Final = frozenset({"browser", "address"})  # "Firefox on Linux" and an IP address; either may be empty
-LINKS: Final = frozenset({"link", "stop_link", "undo_link"})
+LINKS: Final = frozenset({"link", "stop_link"})
 SECRETS: Final = LINKS | {"code"}
 FACTOR_CHANGES: Final = frozenset(
     {
@@ -60,7 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "email_change_notice": Kind(required=frozenset({"new_address"}), optional=ASKED_BY | {"stop_link"}),
     "account_exists_notice": Kind(required=ASKED_BY, optional=frozenset({"app"})),
     "new_device": Kind(required=ASKED_BY),
-    "account_deletion": Kind(required=frozenset({"delete_at"}), optional=ASKED_BY | {"undo_link"}),
+    "account_deletion": Kind(required=frozenset({"delete_at"}), optional=ASKED_BY),
     "refresh_token_reuse": Kind(required=frozenset({"app"}), optional=ASKED_BY),
     "factor_changed": Kind(required=frozenset({"change"}), optional=ASKED_BY | {"name"}),
     "test": Kind(),

@@ -28,7 +28,6 @@ GOOD = {
     "address": "192.0.2.7",
     "link": f"{ISSUER}/reset/abc?x=1&y=2",
     "stop_link": f"{ISSUER}/stop/abc",
-    "undo_link": f"{ISSUER}/account/keep",
     "new_address": "new@example.org",
     "delete_at": "2026-12-21T12:00:00+00:00",
     "change": "passkey_added",
