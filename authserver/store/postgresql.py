@@ -163,13 +163,20 @@ class PostgresqlDatabase:
         """Nothing of ours to delete on the server's disk."""
 
     async def _take_out(self, *, writing: bool) -> AsyncConnection:
-        """Return a connection of the pool; one of the other kind that is kept makes room for it."""
+        """Return a connection of the pool; one of the other kind that is kept makes room for it.
+
+        Whoever is cancelled meanwhile leaves none behind: SQLAlchemy would have taken one out that nobody has.
+        """
         spare = self._kept[not writing]
         if spare:
             await uninterrupted(spare.pop().close())
         self._at_the_pool += 1
+        connecting = asyncio.ensure_future((self._engine if writing else self._reader).connect().start())
         try:
-            return await (self._engine if writing else self._reader).connect()
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            await uninterrupted(_put_back(connecting))
+            raise
         finally:
             self._at_the_pool -= 1
 
@@ -214,6 +221,12 @@ class PostgresqlDatabase:
             await driver.commit()
         if driver.warned:
             raise UnavailableError("the commit may not have reached the standby")
+
+
+async def _put_back(connecting: asyncio.Future[AsyncConnection]) -> None:
+    """Wait for a connection that nobody wants any more, and let the pool have it; each wait in it has a limit."""
+    with suppress(sqlalchemy.exc.SQLAlchemyError, psycopg.Error, OSError, UnsupportedDatabaseError):
+        await (await connecting).close()
 
 
 async def _roll_back(connection: AsyncConnection) -> None:

@@ -91,3 +91,17 @@ async def test_one_kept_connection_that_died_takes_the_others_along(postgresql):
         await ask(postgresql, PID, writing=True)
     after = await asyncio.gather(*(ask(postgresql, PID, writing=True) for _ in range(3)))
     assert not set(after) & (dead - {own})
+
+
+async def test_whoever_is_cancelled_while_a_connection_is_made_leaves_none_behind(postgresql_url):
+    engine = Engine.open(postgresql_url, pool_size=5)
+    for number in range(40):
+        task = asyncio.create_task(ask(engine, PID, writing=number % 2 == 0))
+        await asyncio.sleep(number * 0.0005)  # from before the first packet to after the answer
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        for kept in engine._database._take_kept():
+            await kept.invalidate()  # so that the next one has to connect again
+            await kept.close()
+    assert engine._database._engine.pool.checkedout() == 0
+    await engine.close()
