@@ -227,6 +227,8 @@ def _tell_when(key: SigningKey, now: datetime) -> str:
 def _tell_plan(rotation: Rotation, now: datetime) -> str:
     """Return the whole plan of a take-over, with clock times."""
     old, over = rotation.current, rotation.last_token_expires_at
+    if old is None or over is None:
+        return f"{_tell_when(rotation.upcoming, now)}; nothing signs {rotation.alg} before."
     dropped = f"; {old.kid} is dropped at {old.drop_at:%d %b %H:%M:%S} UTC" if old.drop_at is not None else ""
     last = f"; the last token of {old.kid} is over at {over:%d %b %H:%M:%S} UTC"
     return f"{_tell_when(rotation.upcoming, now)}{last if old.kid != rotation.upcoming.kid else ''}{dropped}."

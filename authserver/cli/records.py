@@ -167,7 +167,7 @@ def record_rotation(rotation: Rotation, now: datetime) -> Record:
         "sign_from": rotation.upcoming.sign_from,
         "is_signing": rotation.upcoming.sign_from <= now,
         "changed": rotation.is_changed,
-        "replaces": rotation.current.kid,
+        "replaces": rotation.current.kid if rotation.current is not None else None,
         "last_token_expires_at": rotation.last_token_expires_at,
     }
 

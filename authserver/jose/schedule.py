@@ -146,6 +146,15 @@ def plan_first(candidate: SigningKey, now: datetime, rules: RotationRules, *, hu
     return replace(candidate, publish_at=now, sign_from=now + ahead)
 
 
+def plan_sooner(first: SigningKey, now: datetime, rules: RotationRules, *, hurry: bool) -> SigningKey:
+    """Let the published first key of an algorithm sign as soon as it may, as `plan_rotation` does where another signs.
+
+    The same key where it signs by then anyway.
+    """
+    ahead = rules.shortest_ahead if hurry else rules.publish_ahead
+    return replace(first, sign_from=min(first.sign_from, max(now, first.publish_at + ahead)))
+
+
 def revocable_from(keys: Iterable[SigningKey], key: SigningKey, now: datetime, rules: RotationRules) -> datetime | None:
     """Return from when a key can be revoked without a verifier meeting a successor that it does not know.
 

@@ -24,6 +24,7 @@ from authserver.jose.schedule import (
     plan_first,
     plan_next,
     plan_rotation,
+    plan_sooner,
     state_of,
 )
 from authserver.operations.errors import OperationError, Problem
@@ -60,14 +61,14 @@ class Rotation:
     """What a rotation did for one algorithm: ``upcoming`` signs from its ``sign_from``, ``current`` until then.
 
     ``is_changed`` is False where the take-over was planned for then, or sooner, already. ``last_token_expires_at`` is
-    when the last token that ``current`` signed is over.
+    when the last token that ``current`` signed is over. Both are None where ``upcoming`` is the algorithm's first key.
     """
 
     alg: str
-    current: SigningKey
+    current: SigningKey | None
     upcoming: SigningKey
     is_changed: bool
-    last_token_expires_at: datetime
+    last_token_expires_at: datetime | None
 
 
 def rotation_rules(settings: Settings) -> RotationRules:
@@ -251,6 +252,14 @@ def _rotate(
             )
             return keys, rotation
     current, upcoming = find_signing(keys, alg, now), find_next(keys, alg, now)
+    if (
+        current is None and upcoming is not None
+    ):  # begun, and not signing yet: it must not keep the others from rotating
+        first = plan_sooner(upcoming, now, rules, hurry=hurry)
+        keys = tuple(first if key.kid == first.kid else key for key in keys)
+        return keys, Rotation(
+            alg=alg, current=None, upcoming=first, is_changed=first != upcoming, last_token_expires_at=None
+        )
     if current is None or upcoming is None:
         raise OperationError(
             f"The {alg} keys are being changed by somebody else.", problem=Problem.CONFLICT, fix="Try again."

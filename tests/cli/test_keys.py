@@ -137,6 +137,17 @@ def test_another_algorithm_is_planned_for_when_verifiers_have_it(installed):
     assert moment(sooner["sign_from"]) - moment(sooner["publish_at"]) == timedelta(seconds=360)
 
 
+def test_keys_rotate_while_another_algorithm_waits_for_its_turn(installed):
+    begun = installed("keys", "rotate", "--add", "EdDSA", "--json").json
+    done = installed("keys", "rotate", "--now", "--json")
+    assert done.code == 0
+    waiting = next(rotation for rotation in done.json if rotation["alg"] == "EdDSA")
+    assert (waiting["kid"], waiting["replaces"], waiting["last_token_expires_at"]) == (begun["kid"], None, None)
+    assert waiting["changed"]
+    assert waiting["sign_from"] < begun["sign_from"]
+    assert "nothing signs EdDSA before" in done.err
+
+
 def test_clients_may_ask_for_an_algorithm_when_a_key_of_it_signs(installed, here):
     (here / "client.json").write_text('{"id_token_signed_response_alg": "PS256"}')
     create = ("clients", "create", "--name", "Notes", "--type", "web", "--redirect-uri", "https://notes.example/cb")

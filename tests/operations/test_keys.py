@@ -201,6 +201,22 @@ async def test_another_algorithm_is_published_first_and_gets_a_next_key_when_it_
     assert [rotation.alg for rotation in rotations] == ["ES256", "RS256", "EdDSA"]
 
 
+async def test_an_algorithm_that_was_begun_keeps_no_other_from_rotating_and_signs_sooner_in_a_hurry(operator):
+    await keys.create_first(operator, BOX)
+    begun = (await keys.begin_algorithm(operator, BOX, "EdDSA")).key
+    patient = (await keys.rotate(operator, BOX))[2]
+    assert (patient.current, patient.upcoming, patient.is_changed) == (None, begun, False)
+    assert patient.last_token_expires_at is None
+    hurried = await keys.rotate(operator, BOX, hurry=True)
+    assert [rotation.alg for rotation in hurried if rotation.is_changed] == ["ES256", "RS256", "EdDSA"]
+    assert hurried[2].upcoming.kid == begun.kid
+    assert hurried[2].upcoming.sign_from - begun.publish_at == keys.rotation_rules(SETTINGS).shortest_ahead
+    assert {(key.kid, key.sign_from) for key in await rows(operator) if key.alg == "EdDSA"} == {
+        (begun.kid, hurried[2].upcoming.sign_from)
+    }
+    assert not any(rotation.is_changed for rotation in await keys.rotate(operator, BOX))
+
+
 @pytest.mark.parametrize(("alg", "problem"), [("HS256", None), ("none", None), ("ES256", Problem.CONFLICT)])
 async def test_an_algorithm_is_not_begun_where_it_cannot_be_or_is_there(operator, alg, problem):
     await keys.create_first(operator, BOX)
