@@ -25,3 +25,15 @@ def parse_email_address(text: str) -> str:
     if len(address) > MAX_ADDRESS:
         raise AddressError("It is too long.")
     return address
+
+
+def is_same_mailbox(one: str, other: str) -> bool:
+    """Tell whether two normalised addresses are one mailbox: nothing but the case of ASCII letters differs.
+
+    Accounts are looked up more generously, so that no two look alike; but mail about one goes nowhere else than to
+    itself. ``ann@faß.example`` finds the account of ``ann@fass.example`` and may be a stranger's.
+
+    >>> is_same_mailbox("Ann@example.org", "ann@EXAMPLE.org"), is_same_mailbox("ann@faß.example", "ann@fass.example")
+    (True, False)
+    """
+    return one.encode().lower() == other.encode().lower()

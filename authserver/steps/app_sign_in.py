@@ -7,7 +7,7 @@ which one's own app never asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
@@ -18,6 +18,8 @@ from authserver.steps.audit_trail import record
 from authserver.steps.granting import Basis, begin_grant, build_authorization
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
+from authserver.steps.sign_up import delivery_of
+from authserver.steps.usernames import substitute_name
 from authserver.store import clients, grants, users
 from authserver.web.page_language import current_language
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from authserver.oauth.values import Authorization, Client
     from authserver.steps.login import ProvenByPassword
     from authserver.store.engine import Tx
-
-SUBSTITUTE_DIGITS: Final = 12  # of the name that an account gets whose address is somebody's name already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +83,10 @@ async def open_account(call: Call, client: Client, account: AppAccount, target: 
             updated_at=now,
         )
         await users.add(tx, user)
-        owner = await users.find_owner(tx, account.email)
         request = CodeRequest(
             purpose=Purpose.VERIFY_EMAIL,
             email=account.email,
-            delivery="code" if owner is None else "notice",
+            delivery=await delivery_of(tx, account.email),
             user_id=user.id,
             app=client.client_name,
             notice="account_exists_notice",
@@ -136,4 +135,4 @@ async def _free_name(call: Call, tx: Tx, email: str) -> str:
     """Return the address as a username, or one that nobody has."""
     if await users.find_by_username(tx, email) is None:
         return email
-    return f"user-{uuid7(call.now).hex[-SUBSTITUTE_DIGITS:]}"
+    return substitute_name(call)

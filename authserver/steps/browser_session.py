@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from authserver.web.answers import Answer
     from authserver.web.csrf import FormOrigin
 
+NO_BROWSER: Final = b""  # of one without our cookie: it has asked for no code, and what apps asked for is not its own
 DEVICE_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
 
 
@@ -135,13 +136,20 @@ def judge_visit(call: Call, form: Params) -> Literal["stale", "cookies"] | None:
 
 
 async def start_session(
-    call: Call, tx: Tx, user: User, *, acr: str, amr: tuple[str, ...], shared_computer: bool
+    call: Call,
+    tx: Tx,
+    user: User,
+    *,
+    acr: str,
+    amr: tuple[str, ...],
+    shared_computer: bool,
+    auth_time: datetime | None = None,
 ) -> Started:
     """Sign the user in, in the caller's transaction, which holds the user's row.
 
     The cookie is always new, so one planted before the login is worth nothing (SECURITY row 98). The same user signing
     in again keeps the session, and with it what apps have; another user's session in this browser ends. The owner of
-    the account hears of a browser that is new.
+    the account hears of a browser that is new. ``auth_time`` is when the first factor was given; None: just now.
     """
     now = await tx.now()
     secret = new_secret(Prefix.SESSION)
@@ -154,7 +162,7 @@ async def start_session(
     session = Session(
         id=before.id if before else uuid7(call.now),
         user_id=user.id,
-        auth_time=now,
+        auth_time=auth_time or now,
         acr=acr,
         amr=amr,
         created_at=before.created_at if before else now,

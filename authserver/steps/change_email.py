@@ -13,6 +13,7 @@ from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
 from authserver.steps.mailed_codes import CodeRequest, asked_by, redeem_code, resend_code, send_code
+from authserver.steps.usernames import release_address
 from authserver.store import mailed_codes, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
@@ -85,6 +86,7 @@ async def change_email(
             username=code.email if is_also_name else before.username,  # a name with @ is the account's own address
             updated_at=await tx.now(),
         )
+        await release_address(call, tx, code.email)
         await users.update(tx, after)
         await mailed_codes.claim_all_of_user(tx, user.id)  # codes on their way to the old address prove nothing now
         await record(call, tx, "email_changed", user_id=user.id, session_id=session_id, detail={})

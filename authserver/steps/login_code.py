@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from authserver.email_address import parse_email_address
+from authserver.email_address import is_same_mailbox, parse_email_address
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
+from authserver.oauth.second_factor_rules import ACR_ONE_FACTOR
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
 from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, reserve_visit, send_code
-from authserver.store import users
+from authserver.steps.second_factor import begin_pending
+from authserver.store import second_factors, users
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from authserver.feature import Call
+    from authserver.oauth.second_factor_rules import PendingSignIn
     from authserver.steps.browser_session import Started
     from authserver.steps.mailed_codes import Delivery
     from authserver.store.engine import Tx
 
-ACR_EMAIL: Final = "aal1"
+ACR_EMAIL: Final = ACR_ONE_FACTOR
 AMR_EMAIL: Final = ("email",)  # RFC 8176 has no word for it; "otp" would pass for a device in the user's hand
 
 
@@ -44,7 +47,7 @@ async def begin_login_code(
     await reserve_visit(call)
     async with call.services.engine.begin() as tx:
         user = await users.find_owner(tx, email)
-        is_known = user is not None and user.may_sign_in
+        is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
         request = CodeRequest(
             purpose=Purpose.LOGIN,
             email=email,
@@ -69,20 +72,24 @@ async def send_another(call: Call, code_id: str, *, browser_hash: bytes | None) 
 
 async def sign_in_by_code(
     call: Call, code_id: str, text: str, *, browser_hash: bytes | None, shared_computer: bool
-) -> tuple[Started, MailedCode]:
-    """Take the code and begin the session, in one transaction.
+) -> Started | PendingSignIn:
+    """Take the code and begin the session, in one transaction; who has a second factor has to give that first.
 
     Raise what ``redeem_code`` raises, ``USER_DISABLED`` for an account that was turned off meanwhile, and
     ``MAILED_CODE_USED`` where the address is not the account's verified one any more.
     """
 
-    async def fulfil(tx: Tx, code: MailedCode) -> tuple[Started, MailedCode]:
+    async def fulfil(tx: Tx, code: MailedCode) -> Started | PendingSignIn:
         user = await users.lock_for_share(tx, code.user_id) if code.user_id is not None else None
         if user is None or not user.may_sign_in:
             raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
         is_still_theirs = user.email_verified and users.name_key(user.email or "") == users.name_key(code.email)
         if not is_still_theirs:
             raise OAuthError(ErrorCode.ACCESS_DENIED, "the address was changed meanwhile", Refusal.MAILED_CODE_USED)
+        if await second_factors.has_second_factor(tx, user.id):
+            return await begin_pending(
+                call, tx, user, amr=AMR_EMAIL, shared_computer=shared_computer, transaction_id=code.transaction_id
+            )
         started = await start_session(call, tx, user, acr=ACR_EMAIL, amr=AMR_EMAIL, shared_computer=shared_computer)
         await record(
             call,
@@ -92,6 +99,6 @@ async def sign_in_by_code(
             session_id=started.session.id,
             detail={"amr": " ".join(AMR_EMAIL)},
         )
-        return started, code
+        return started
 
     return await redeem_code(call, code_id, Purpose.LOGIN, text, browser_hash=browser_hash, fulfil=fulfil)

@@ -135,11 +135,10 @@ async def resend_code(
     """
     async with call.services.engine.begin() as tx:
         code = await find_code(tx, code_id, purpose, browser_hash)
-        if code.used_at is not None or code.proven_at is not None:
-            raise OAuthError(ErrorCode.ACCESS_DENIED, "this code has been used", Refusal.MAILED_CODE_USED)
-        if seconds := code.wait_for_next(await tx.now()):
+        if code.used_at is None and code.proven_at is None and (seconds := code.wait_for_next(await tx.now())):
             raise limiter.throttled(seconds)
-        await mailed_codes.claim(tx, code.id)
+        if code.proven_at is not None or not await mailed_codes.claim(tx, code.id):
+            raise OAuthError(ErrorCode.ACCESS_DENIED, "this code has been used", Refusal.MAILED_CODE_USED)
         request = CodeRequest(
             purpose=purpose,
             email=code.email,
@@ -167,9 +166,7 @@ async def redeem_code(
     that are left, ``MAILED_CODE_TRIED_TOO_OFTEN``, ``_EXPIRED``, ``_USED``, ``_UNKNOWN``, or ``THROTTLED``. A refusal
     commits: the try stays counted. What ``fulfil`` raises rolls back, and the code can be tried again.
     """
-    digits = parse_code(text)
-    if digits is None:
-        raise OAuthError(ErrorCode.INVALID_REQUEST, "a code has six digits", Refusal.PARAMETER_MALFORMED)
+    digits = read_code(text)
 
     async def work(tx: Tx) -> T | OAuthError:
         try:
@@ -183,6 +180,14 @@ async def redeem_code(
     if isinstance(result, OAuthError):
         raise result
     return result
+
+
+def read_code(text: str) -> str:
+    """Return the digits of what somebody typed; raise ``PARAMETER_MALFORMED`` for what is no code at all."""
+    digits = parse_code(text)
+    if digits is None:
+        raise OAuthError(ErrorCode.INVALID_REQUEST, "a code has six digits", Refusal.PARAMETER_MALFORMED)
+    return digits
 
 
 async def find_code(tx: Tx, code_id: str, purpose: Purpose, browser_hash: bytes | None) -> MailedCode:
@@ -231,8 +236,13 @@ async def _claim(
 
 
 async def _attempt(call: Call, tx: Tx, code: MailedCode) -> Try:
-    """Count at the account as a login does, so that codes and passwords share one budget (SECURITY row 106)."""
-    account = str(code.user_id) if code.user_id is not None else users.name_key(code.email)
+    """Count at the account as a login does, so that codes and passwords share one budget (SECURITY row 106).
+
+    Also where the code is nobody's: whoever has used the budget up by passwords would learn by it who is known here.
+    """
+    known = await users.find_by_login(tx, code.email)
+    user_id = code.user_id or (known.id if known is not None else None)
+    account = str(user_id) if user_id is not None else users.name_key(code.email)
     device = call.facts.cookie(DEVICE)
     if device is not None and code.user_id is not None:
         device_hash = hash_secret(device)

@@ -42,8 +42,7 @@ async def find_password_fault(call: Call, password: str, about: Iterable[str | N
 
     ``about`` are words that somebody who knows the person would try: the address, the name.
     """
-    host = urlsplit(call.services.settings.issuer).hostname or ""
-    fault = find_fault(password, [host, *(word for word in about if word)])
+    fault = _find_guessable(call, password, about)
     if fault is None and await is_leaked(call, password):
         return PasswordFault(fault="leaked")
     return fault
@@ -53,6 +52,12 @@ async def check_new_password(call: Call, password: str, about: Iterable[str | No
     """Raise :class:`PasswordRefusedError` for a new password that is not taken."""
     fault = await find_password_fault(call, password, about)
     if fault is not None:
+        raise PasswordRefusedError(fault)
+
+
+def refuse_guessable(call: Call, password: str, about: Iterable[str | None]) -> None:
+    """Raise :class:`PasswordRefusedError` for one that somebody would guess who knows ``about``; nobody is asked."""
+    if fault := _find_guessable(call, password, about):
         raise PasswordRefusedError(fault)
 
 
@@ -73,6 +78,11 @@ async def is_leaked(call: Call, password: str) -> bool:
         log.warning("leaked_passwords_not_asked", request_id=call.facts.request_id)
         return False
     return any(_is_hit(line, digest[_PREFIX:]) for line in body.decode("ascii", "replace").splitlines())
+
+
+def _find_guessable(call: Call, password: str, about: Iterable[str | None]) -> PasswordFault | None:
+    host = urlsplit(call.services.settings.issuer).hostname or ""
+    return find_fault(password, [host, *(word for word in about if word)])
 
 
 def _is_hit(line: str, rest: str) -> bool:

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authserver.email_address import parse_email_address
+from authserver.email_address import is_same_mailbox, parse_email_address
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose, check_open, check_proven
 from authserver.sealing.opaque import hash_secret
 from authserver.steps.change_password import end_all
-from authserver.steps.mailed_codes import CodeRequest, find_code, redeem_code, resend_code, reserve_visit, send_code
-from authserver.steps.new_password import check_new_password
+from authserver.steps.mailed_codes import (
+    CodeRequest,
+    find_code,
+    read_code,
+    redeem_code,
+    resend_code,
+    reserve_visit,
+    send_code,
+)
+from authserver.steps.new_password import check_new_password, refuse_guessable
 from authserver.store import mailed_codes, users
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ async def begin_reset(
     await reserve_visit(call)
     async with call.services.engine.begin() as tx:
         user = await users.find_by_email(tx, email)
-        is_known = user is not None and user.may_sign_in
+        is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
         request = CodeRequest(
             purpose=Purpose.RESET_PASSWORD,
             email=email,
@@ -135,18 +143,22 @@ async def _get_user(call: Call, code_id: str, browser_hash: bytes | None) -> Use
 async def reset_by_code(call: Call, code_id: str, text: str, password: str) -> SignedOut:
     """Take the code and store the new password at once, for an app that asks for both on one page.
 
-    The password is looked at first, so that one that is not taken costs no code. Raise what :func:`finish_reset` and
-    ``redeem_code`` raise.
+    The password is looked at first, so that one that is not taken costs no code; what the account would have to say of
+    it counts once the code was right. Nothing is hashed for a code that cannot be right. Raise what
+    :func:`finish_reset` and ``redeem_code`` raise, and ``THROTTLED`` where this network has tried too much.
     """
+    read_code(text)
+    await reserve_visit(call)
     async with call.services.engine.read() as tx:
-        found = await find_code(tx, code_id, Purpose.RESET_PASSWORD, None)
-        user = await users.get(tx, found.user_id) if found.user_id is not None else None
-    await check_new_password(call, password, (user.email, user.username, user.name) if user is not None else ())
+        found = check_open(await find_code(tx, code_id, Purpose.RESET_PASSWORD, None), await tx.now())
+    await check_new_password(call, password, (found.email,))
     password_hash = await call.services.hasher.hash(password)
 
     async def fulfil(tx: Tx, code: MailedCode) -> SignedOut:
+        user = await users.get(tx, code.user_id) if code.user_id is not None else None
         if user is None or not user.is_active or not await mailed_codes.claim(tx, code.id):
             raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
+        refuse_guessable(call, password, (user.email, user.username, user.name))
         await users.set_password(tx, user.id, password_hash)
         return await end_all(call, tx, user, "password_reset")
 

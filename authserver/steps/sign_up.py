@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from authserver.email_address import AddressError, parse_email_address
+from authserver.email_address import AddressError, is_same_mailbox, parse_email_address
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
@@ -21,6 +21,7 @@ from authserver.steps.browser_session import start_session
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
 from authserver.steps.new_password import find_password_fault
+from authserver.steps.usernames import release_address
 from authserver.store import sign_ups, users
 from authserver.store.sign_ups import SignUp
 from authserver.web.page_language import current_language
@@ -115,7 +116,10 @@ async def begin_sign_up(
 
 async def delivery_of(tx: Tx, email: str) -> Delivery:
     """Say what leaves for an address that somebody signs up with."""
-    return "code" if await users.find_owner(tx, email) is None else "notice"
+    owner = await users.find_owner(tx, email)
+    if owner is None:
+        return "code"
+    return "notice" if is_same_mailbox(owner.email or "", email) else "nothing"
 
 
 async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
@@ -129,7 +133,7 @@ async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "this code has been used", Refusal.MAILED_CODE_USED)
     now = await tx.now()
     user_id = uuid7(call.now)
-    await users.release_username(tx, sign_up.email, f"user-{uuid7(call.now).hex[-12:]}")
+    await release_address(call, tx, sign_up.email)
     user = User(
         id=user_id,
         username=sign_up.email,

@@ -10,7 +10,8 @@ from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
 from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, send_code
 from authserver.steps.sign_up import delivery_of, make_account
-from authserver.store import users
+from authserver.steps.usernames import release_address
+from authserver.store import mailed_codes, users
 from authserver.store.engine import ConflictError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Verified:
 async def begin_verification(
     call: Call, user: User, *, browser_hash: bytes | None, transaction_id: UUID | None = None
 ) -> MailedCode:
-    """Send a code to the address of a user who has not proven it.
+    """Send a code to the address of a user who has not proven it; one that was sent before is dead.
 
     To an address that another account has verified nothing goes: its owner is not to be bothered, and the user can
     never verify it.
@@ -44,6 +45,7 @@ async def begin_verification(
     if user.email is None:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "the account has no e-mail address", Refusal.PARAMETER_MISSING)
     async with call.services.engine.begin() as tx:
+        await mailed_codes.claim_all_of_user(tx, user.id, purpose=Purpose.VERIFY_EMAIL)
         owner = await users.find_owner(tx, user.email)
         request = CodeRequest(
             purpose=Purpose.VERIFY_EMAIL,
@@ -56,10 +58,17 @@ async def begin_verification(
         return await send_code(call, tx, request)
 
 
-async def send_another(call: Call, code_id: str, *, browser_hash: bytes | None) -> MailedCode:
-    """Send a new code in place of one of a sign-up or a verification. Raise what ``resend_code`` raises."""
+async def send_another(
+    call: Call, code_id: str, *, browser_hash: bytes | None, user_id: UUID | None = None
+) -> MailedCode:
+    """Send a new code in place of one of a sign-up or a verification. Raise what ``resend_code`` raises.
+
+    ``user_id`` is who asks, where that is known: nobody has another one's code replaced.
+    """
 
     async def decide(tx: Tx, code: MailedCode) -> Delivery:
+        if user_id is not None and code.user_id != user_id:
+            raise OAuthError(ErrorCode.ACCESS_DENIED, "no such code was asked for here", Refusal.MAILED_CODE_UNKNOWN)
         if code.sign_up_id is not None:
             return await delivery_of(tx, code.email)
         if code.user_id is None:  # the sign-up was purged a day ago
@@ -92,5 +101,6 @@ async def finish_verification(call: Call, code_id: str, text: str, *, browser_ha
 async def _verify(call: Call, tx: Tx, code: MailedCode, user_id: UUID) -> Verified:
     if not await users.set_email_verified(tx, user_id, code.email):
         raise OAuthError(ErrorCode.ACCESS_DENIED, "the address was changed meanwhile", Refusal.MAILED_CODE_USED)
+    await release_address(call, tx, code.email)  # after it is proven: the user's own name stays
     await record(call, tx, "email_verified", user_id=user_id, detail={})
     return Verified(user_id=user_id, transaction_id=code.transaction_id)

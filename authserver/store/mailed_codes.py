@@ -89,9 +89,11 @@ async def claim(tx: Tx, code_id: UUID) -> bool:
     return (await tx.execute(statement.values(used_at=await tx.now()))).rowcount > 0
 
 
-async def claim_all_of_user(tx: Tx, user_id: UUID) -> int:
-    """Use up every code of a user whose password, or address, has changed; return how many."""
+async def claim_all_of_user(tx: Tx, user_id: UUID, *, purpose: Purpose | None = None) -> int:
+    """Use up every code of a user, or those for one purpose; return how many there were."""
     statement = update(MailedCodes).where(col(MailedCodes.user_id) == user_id, col(MailedCodes.used_at).is_(None))
+    if purpose is not None:
+        statement = statement.where(col(MailedCodes.purpose) == purpose.value)
     return (await tx.execute(statement.values(used_at=await tx.now()))).rowcount
 
 

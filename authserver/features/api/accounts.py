@@ -86,7 +86,7 @@ async def verify(request: Request, body: VerifyRequest, call: TheCall) -> Respon
 async def resend(request: Request, body: ResendRequest, call: TheCall, person: Signed) -> Response:
     """Send a code to the address of whoever is signed in; the one before it is dead."""
     if body.verification_id is not None:
-        code = await send_another(call, body.verification_id, browser_hash=None)
+        code = await send_another(call, body.verification_id, browser_hash=None, user_id=person.user.id)
     elif person.user.email_verified:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "the address is proven already", Refusal.MAILED_CODE_USED)
     else:
@@ -148,6 +148,8 @@ async def _check_account(call: Call, body: RegisterRequest) -> AppAccount:
     username = None
     try:
         username = parse_username(body.username, email=body.email) if body.username is not None else None
+        if username is not None and "@" in username:
+            username = None  # as if unnamed: a conflict would tell that the address is known
     except OperationError as error:
         faults.append(Fault(pointer="/username", code="malformed", detail=error.message))
     if faults:

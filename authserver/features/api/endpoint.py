@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver.web.answers import NO_STORE, Answer
@@ -24,6 +25,8 @@ _loading = asyncio.Lock()
 async def api(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contract
     """Let the application read the body, run the operation, and return its answer; raise what it refused."""
     application = await _load_application()
+    headers = tuple(header for header in call.facts.headers if header[0] != b"cookie")  # DESIGN §2: none is read
+    call = replace(call, facts=replace(call.facts, headers=headers))
     state: dict[str, Any] = {"call": call, "log": {}, "refusal": None}
     answer = await _ask(application, _scope(call, state), call.facts.body, state["log"])
     if state["refusal"] is not None:

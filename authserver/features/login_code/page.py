@@ -11,11 +11,13 @@ from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.interaction import Login
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
+from authserver.oauth.second_factor_rules import PendingSignIn
 from authserver.steps.authorization import load_progress, respond_error
-from authserver.steps.browser_session import find_browser_hash, form_token, judge_visit, open_browser
+from authserver.steps.browser_session import NO_BROWSER, find_browser_hash, form_token, judge_visit, open_browser
 from authserver.steps.code_page import CodePage, render_code_page, render_refused
 from authserver.steps.login_code import begin_login_code, send_another, sign_in_by_code
 from authserver.steps.mailed_codes import find_code
+from authserver.steps.second_factor import SECOND_FACTOR
 from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
         if params.get("action") == "resend":
             new = await send_another(call, code_id, browser_hash=browser_hash)
             return redirect_answer(f"/code/{new.id}")
-        started, _ = await sign_in_by_code(
+        started = await sign_in_by_code(
             call,
             code_id,
             params.get("code") or "",
@@ -99,13 +101,15 @@ async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
         if error.refusal in {Refusal.MAILED_CODE_USED, Refusal.MAILED_CODE_UNKNOWN, Refusal.USER_DISABLED}:
             return _over_page(call, status=422)
         return await render_refused(call, _CODE_PAGE, await _load(call), error)
+    if isinstance(started, PendingSignIn):
+        return redirect_answer(f"{SECOND_FACTOR}/{started.id}", log={"user": str(started.user_id)})
     back = f"/authorize/{code.transaction_id}" if code.transaction_id is not None else "/"
     return redirect_answer(back, *started.headers, log={"user": str(started.session.user_id)})
 
 
 async def _load(call: Call) -> MailedCode:
     async with call.services.engine.read() as tx:
-        return await find_code(tx, call.facts.path_parameter, Purpose.LOGIN, find_browser_hash(call))
+        return await find_code(tx, call.facts.path_parameter, Purpose.LOGIN, find_browser_hash(call) or NO_BROWSER)
 
 
 def _ask_page(

@@ -12,7 +12,7 @@ from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.phases import UnavailableError
 from authserver.steps.authorization import load_progress, respond_error
-from authserver.steps.browser_session import find_browser_hash, form_token, judge_visit, open_browser
+from authserver.steps.browser_session import NO_BROWSER, find_browser_hash, form_token, judge_visit, open_browser
 from authserver.steps.code_page import CodePage, render_code_page, render_refused
 from authserver.steps.mailed_codes import find_code
 from authserver.steps.new_password import PasswordRefusedError
@@ -142,7 +142,9 @@ async def _choose(call: Call, params: Params, code: MailedCode) -> Answer:
 
 async def _load(call: Call) -> MailedCode:
     async with call.services.engine.read() as tx:
-        return await find_code(tx, call.facts.path_parameter, Purpose.RESET_PASSWORD, find_browser_hash(call))
+        return await find_code(
+            tx, call.facts.path_parameter, Purpose.RESET_PASSWORD, find_browser_hash(call) or NO_BROWSER
+        )
 
 
 async def _show(call: Call, code: MailedCode, *, problem: str | None = None, status: int = 200) -> Answer:

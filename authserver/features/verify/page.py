@@ -8,6 +8,7 @@ from authserver.language import N_
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.browser_session import (
+    NO_BROWSER,
     find_browser_hash,
     find_signed_in,
     form_token,
@@ -81,7 +82,9 @@ async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
 
 async def _load(call: Call) -> MailedCode:
     async with call.services.engine.read() as tx:
-        return await find_code(tx, call.facts.path_parameter, Purpose.VERIFY_EMAIL, find_browser_hash(call))
+        return await find_code(
+            tx, call.facts.path_parameter, Purpose.VERIFY_EMAIL, find_browser_hash(call) or NO_BROWSER
+        )
 
 
 def _go_on(verified: Verified) -> Answer:

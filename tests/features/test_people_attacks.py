@@ -1,0 +1,340 @@
+"""Attacks on accounts, by the pages and by /api (SECURITY A9 and A10): what a stranger learns, takes or breaks."""
+
+import asyncio
+import json
+
+import pytest
+
+from authserver.store import clients, users
+from authserver.web.cookies import DEVICE
+from tests.features.test_api import PHONE, PHRASE, Api, code_of
+from tests.features.test_sign_up import ask, sign_up, wrong
+from tests.mailbox import last_mail, mails
+from tests.oauth.examples import USER
+from tests.server import PASSWORD
+
+LOOKALIKE = USER.email.replace("a", "ａ", 1)  # another mailbox, whose spelling folds to the user's
+SQUATTED = "owner@example.org"
+
+
+@pytest.fixture
+async def apps(start_server):
+    """A server at which anybody may sign up, with an app of the organisation that makes accounts."""
+    server = await start_server(sign_up="open", address_limit_scale=100)
+    async with server.services.engine.begin() as tx:
+        await clients.add(tx, PHONE)
+    await server.services.directory.refresh()
+    return Api(server)
+
+
+async def forgot(api, email):
+    return (await api.post("password/forgot", client_id="phone-app", email=email)).json()["id"]
+
+
+async def reset(api, reset_id, code="000000", password=PHRASE):
+    return await api.post("password/reset", client_id="phone-app", reset_id=reset_id, code=code, new_password=password)
+
+
+@pytest.mark.attack(104)
+@pytest.mark.parametrize("path", ["forgot", "login-code", "signup"])
+async def test_no_mail_about_an_account_goes_to_an_address_that_only_looks_like_its_own(apps, path):
+    server, browser = apps.server, apps.server.browser()
+    page = await browser.get(f"{server.issuer}/{path}")
+    answer = await browser.submit(page, **{"email": LOOKALIKE, "new-password": PHRASE})
+    assert answer.status_code == 303, "as for any address"
+    assert await mails(server) == []
+
+
+@pytest.mark.attack(104)
+async def test_no_code_to_a_password_goes_to_a_lookalike_from_an_app_either(apps):
+    await forgot(apps, LOOKALIKE)
+    await apps.register(email=LOOKALIKE)
+    assert await mails(apps.server) == []
+
+
+async def test_an_address_in_other_letters_of_ascii_is_the_accounts_own(apps):
+    await forgot(apps, USER.email.upper())
+    assert [mail.kind for mail in await mails(apps.server)] == ["reset_password"]
+
+
+@pytest.mark.attack(104)
+async def test_a_new_password_like_an_address_tells_nobody_whether_it_is_known(apps):
+    password = f"{USER.email}1"
+    known = await reset(apps, await forgot(apps, USER.email), password=password)
+    unknown_password = "nobody@example.org1"
+    unknown = await reset(apps, await forgot(apps, "nobody@example.org"), password=unknown_password)
+    assert (known.status_code, code_of(known)) == (unknown.status_code, code_of(unknown))
+
+
+@pytest.mark.attack(104)
+async def test_a_new_password_like_the_username_is_refused_once_the_code_was_right_and_the_code_stays_good(apps):
+    server = apps.server
+    names = "username = 'zanzibarian', username_key = 'zanzibarian', name = NULL"
+    await server.execute(f"UPDATE users SET {names} WHERE email = '{USER.email}'")
+    reset_id = await forgot(apps, USER.email)
+    code = (await last_mail(server, USER.email)).code
+    guessed = await reset(apps, reset_id, wrong(code), "zanzibarian1")
+    assert code_of(guessed) == "mailed_code_wrong", "whoever has no code learns nothing of the account"
+    refused = await reset(apps, reset_id, code, "zanzibarian1")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/new_password")
+    assert (await reset(apps, reset_id, code)).status_code == 200
+
+
+@pytest.mark.attack(118)
+@pytest.mark.parametrize("code", ["12345", "000000"], ids=["no code at all", "a code that is used up"])
+async def test_no_password_is_hashed_for_a_code_that_cannot_be_right(apps, monkeypatch, code):
+    reset_id = await forgot(apps, "nobody@example.org")
+    if code == "000000":
+        await apps.server.execute("UPDATE mailed_codes SET attempts = 5")
+    hasher, hashed = apps.server.services.hasher, []
+    monkeypatch.setattr(type(hasher), "hash", lambda _, password: hashed.append(password))
+    assert (await reset(apps, reset_id, code)).status_code in {400, 403}
+    assert hashed == []
+
+
+@pytest.mark.attack(104)
+async def test_naming_ones_address_as_username_tells_nobody_whether_it_is_known(apps):
+    await sign_up(apps.server, apps.server.browser(), "known@example.org")
+    answers = [
+        await apps.register(email=email, username=email) for email in ("known@example.org", "unknown@example.org")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201]
+
+
+@pytest.mark.attack(106)
+@pytest.mark.attack(104)
+@pytest.mark.parametrize("email", [USER.email, "nobody@example.org"], ids=["known", "unknown"])
+@pytest.mark.parametrize("path", ["signup", "login-code", "forgot"])
+async def test_guesses_at_a_password_and_at_a_code_share_one_budget_for_every_address(apps, path, email):
+    server = apps.server
+    for _ in range(5):
+        await apps.login(username=email, password="not it", scope="notes:read")
+    browser = server.browser()
+    page = await browser.get(f"{server.issuer}/{path}")
+    page = await browser.follow(await browser.submit(page, **{"email": email, "new-password": PHRASE}))
+    assert (await browser.submit(page, code="000000")).status_code == 429
+
+
+@pytest.mark.attack(106)
+async def test_a_disabled_account_shares_it_too(apps):
+    await apps.server.execute("UPDATE users SET disabled_at = created_at")
+    await test_guesses_at_a_password_and_at_a_code_share_one_budget_for_every_address(apps, "forgot", USER.email)
+
+
+@pytest.mark.attack(114)
+async def test_whoever_proves_an_address_in_an_app_signs_in_by_it_whoever_claimed_it_as_a_name_before(apps):
+    squatter = await apps.register(email=SQUATTED)
+    assert squatter.status_code == 201
+    owner = (await apps.register(email=SQUATTED, password="quite another phrase")).json()
+    async with apps.server.services.engine.read() as tx:
+        assert (await users.find_by_username(tx, SQUATTED)) is not None
+    code = (await last_mail(apps.server, SQUATTED)).code
+    verified = await apps.post(
+        "verify",
+        client_id="phone-app",
+        verification_id=owner["verification_id"],
+        code=code,
+        refresh_token=owner["refresh_token"],
+    )
+    assert verified.status_code == 200, verified.text
+    login = await apps.login(username=SQUATTED, password="quite another phrase", scope="notes:read")
+    assert login.status_code == 200
+    assert (await apps.login(username=SQUATTED, password=PHRASE, scope="notes:read")).status_code == 403
+
+
+@pytest.mark.attack(114)
+async def test_nobody_keeps_an_owner_from_changing_to_an_address_by_claiming_it(apps):
+    server, browser = apps.server, apps.server.browser()
+    await sign_up(server, browser, "before@example.org")
+    assert (await apps.register(email=SQUATTED)).status_code == 201
+    page = await browser.get(f"{server.issuer}/account/email")
+    page = await browser.follow(await browser.submit(page, email=SQUATTED))
+    await browser.submit(page, code=(await last_mail(server, SQUATTED)).code)
+    login = await apps.login(username=SQUATTED, password="marmalade on the moon", scope="notes:read")
+    assert login.status_code == 200
+
+
+@pytest.mark.attack(105)
+async def test_of_two_wishes_for_another_code_at_once_one_is_granted(apps):
+    server = apps.server
+    tokens = (await apps.register()).json()
+    await server.execute("UPDATE mailed_codes SET created_at = '2001-01-01 00:00:00'")
+    answers = await asyncio.gather(
+        *(
+            apps.post("verify/resend", bearer=tokens["access_token"], verification_id=tokens["verification_id"])
+            for _ in range(6)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [202, *[403] * 5]
+
+
+@pytest.mark.attack(109)
+async def test_nobody_replaces_the_code_of_somebody_else(apps):
+    server = apps.server
+    victim = (await apps.register()).json()
+    await server.execute("UPDATE mailed_codes SET created_at = '2001-01-01 00:00:00'")
+    attacker = (await apps.register(email="attacker@example.org")).json()
+    answer = await apps.post(
+        "verify/resend", bearer=attacker["access_token"], verification_id=victim["verification_id"]
+    )
+    assert (answer.status_code, code_of(answer)) == (403, "mailed_code_unknown")
+    [code] = await server.rows("SELECT used_at FROM mailed_codes WHERE email = 'new@example.org'")
+    assert code.used_at is None
+
+
+@pytest.mark.attack(105)
+async def test_a_first_code_asked_for_again_leaves_one_that_works(apps):
+    tokens = (await apps.register()).json()
+    assert (await apps.post("verify/resend", bearer=tokens["access_token"])).status_code == 202
+    rows = await apps.server.rows("SELECT id FROM mailed_codes WHERE used_at IS NULL")
+    assert len(rows) == 1
+
+
+@pytest.mark.attack(109)
+@pytest.mark.parametrize("path", ["verify", "reset"])
+async def test_a_browser_sees_nothing_of_a_code_that_an_app_asked_for(apps, path):
+    server = apps.server
+    code_id = (await apps.register()).json()["verification_id"] if path == "verify" else await forgot(apps, USER.email)
+    browser = server.browser()  # without any cookie, as an app is
+    page = await browser.get(f"{server.issuer}/{path}/{code_id}")
+    assert page.status_code == 404
+    assert "@example.org" not in page.text
+
+
+@pytest.mark.attack(109)
+async def test_an_app_can_do_nothing_with_a_code_that_a_browser_asked_for(apps):
+    server, browser = apps.server, apps.server.browser()
+    page = await browser.get(f"{server.issuer}/forgot")
+    answer = await browser.submit(page, email=USER.email)
+    code_id = answer.headers["location"].rpartition("/")[2]
+    refused = await reset(apps, code_id, (await last_mail(server, USER.email)).code)
+    assert (refused.status_code, code_of(refused)) == (403, "mailed_code_unknown")
+
+
+@pytest.mark.attack(107)
+async def test_a_cookie_is_worth_nothing_at_the_api(apps):
+    server, browser = apps.server, apps.server.browser()
+    await server.login(browser)
+    assert DEVICE in browser.cookies
+    cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+    body = {"client_id": "phone-app", "username": USER.username, "password": "not it", "scope": "notes:read"}
+    for _ in range(5):
+        await server.http.post("/api/login", json=body)
+    answer = await server.http.post("/api/login", json=body, headers=cookie)
+    server.http.cookies.clear()
+    assert answer.status_code == 429, "what exempts a browser is no matter of an app"
+
+
+ODD_TEXTS = ["\x00", "a\x00b", "\ud800", "\u202e", "\ufdd0", "x" * 5000, "9" * 5000, "", " ", "../..", "[::1"]
+ODD_VALUES = [None, True, 0, -1, 10**400, 1.5e308, [], [[]], {}, {"a": {"b": []}}, ["\x00"], ["\ud800"]]
+BODIES = {
+    "login": {
+        "username": USER.username,
+        "password": PASSWORD,
+        "scope": "notes:read",
+        "resource": ["https://x.example"],
+    },
+    "register": {
+        "email": "n@example.org",
+        "password": PHRASE,
+        "username": "nn",
+        "name": "N",
+        "scope": "notes:read",
+        "resource": ["https://x.example"],
+    },
+    "refresh": {"refresh_token": "asr_x", "scope": "notes:read", "resource": ["https://x.example"]},
+    "logout": {"token": "asr_x"},
+    "verify": {"verification_id": "x", "code": "123456", "refresh_token": "asr_x"},
+    "verify/resend": {"verification_id": "x"},
+    "password/forgot": {"email": USER.email},
+    "password/reset": {"reset_id": "x", "code": "123456", "new_password": PHRASE},
+    "password/change": {"current_password": PASSWORD, "new_password": PHRASE},
+}
+
+
+@pytest.mark.attack(118)
+@pytest.mark.parametrize("path", BODIES)
+async def test_no_odd_member_of_a_body_is_an_error_of_the_server(apps, path):
+    token = (await apps.tokens())["access_token"]
+    is_of_a_client = path not in {"verify/resend", "password/change"}
+    good = ({"client_id": "phone-app", "client_secret": "x"} if is_of_a_client else {}) | BODIES[path]
+    bodies = [good | {member: odd} for member in good for odd in [*ODD_TEXTS, *ODD_VALUES]]
+    bodies += [good | {odd: 1} for odd in ODD_TEXTS]
+    for body in bodies:
+        await assert_answered(apps, "POST", path, token, json.dumps(body).encode())
+    for content in (b"[" * 60_000, b'{"a":' * 12_000, b"\xff", b"9" * 60_000, b"NaN", b'"\\ud800"'):
+        await assert_answered(apps, "POST", path, token, content)
+
+
+@pytest.mark.attack(118)
+async def test_no_odd_member_of_a_profile_is_an_error_of_the_server(apps):
+    token = (await apps.tokens())["access_token"]
+    members = (await apps.ask("GET", "profile", token)).json()
+    for body in ({member: odd} for member in [*members, "\x00"] for odd in [*ODD_TEXTS, *ODD_VALUES]):
+        await assert_answered(apps, "PATCH", "profile", token, json.dumps(body).encode())
+    for session in ("%00", "%ff", "%ed%a0%80", "x", "a%2Fb"):
+        await assert_answered(apps, "DELETE", f"sessions/{session}", token, b"")
+
+
+async def assert_answered(api, method, path, token, content):
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    answer = await api.server.http.request(method, f"/api/{path}", content=content, headers=headers)
+    assert answer.status_code < 500, (path, content[:200], answer.text)
+
+
+@pytest.mark.attack(102)
+@pytest.mark.parametrize(
+    "back",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/\t/evil.example",
+        "/\r\nset-cookie: a=b",
+        "javascript:alert(1)",
+        "/ü",
+        "",
+    ],
+)
+async def test_a_choice_of_language_leads_to_no_other_host(apps, back):
+    answer = await apps.server.post("/language", {"language": "de", "back": back})
+    assert answer.headers["location"] == "/"
+
+
+@pytest.mark.attack(115)
+async def test_a_name_is_text_wherever_it_is_shown(apps):
+    server, browser = apps.server, apps.server.browser()
+    name = "<script>alert(1)</script>"
+    page = await browser.follow(await ask(server, browser, "x@example.org", name=name))
+    await browser.submit(page, code=(await last_mail(server, "x@example.org")).code)
+    page = await browser.get(f"{server.issuer}/account")
+    assert name not in page.text
+    assert "&lt;script&gt;" in page.text
+
+
+@pytest.mark.attack(36)
+async def test_whoever_is_leaving_gets_nothing_from_an_app(apps):
+    server = apps.server
+    tokens = await apps.tokens()
+    await server.execute("UPDATE users SET delete_at = '2999-01-01 00:00:00'")
+    assert (await apps.login(scope="notes:read")).status_code == 400
+    refreshed = await apps.post("refresh", client_id="phone-app", refresh_token=tokens["refresh_token"])
+    assert (refreshed.status_code, server.refusal) == (400, "user_gone")
+    for method, path in (("GET", "profile"), ("GET", "sessions")):
+        assert (await apps.ask(method, path, tokens["access_token"])).status_code == 401
+    answer = await server.get("/userinfo", authorization=f"Bearer {tokens['access_token']}")
+    assert answer.status_code == 401
+
+
+@pytest.mark.attack(105)
+async def test_five_parallel_tries_of_an_app_end_a_code_and_the_right_one_is_refused_then(apps):
+    reset_id = await forgot(apps, USER.email)
+    code = (await last_mail(apps.server, USER.email)).code
+    await apps.server.execute("DELETE FROM attempts")
+    answers = await asyncio.gather(*(reset(apps, reset_id, wrong(code)) for _ in range(20)))
+    assert sum(code_of(answer) == "mailed_code_wrong" for answer in answers) <= 4
+    await apps.server.execute("DELETE FROM attempts")
+    [row] = await apps.server.rows("SELECT attempts FROM mailed_codes")
+    assert row.attempts <= 5
+    if row.attempts == 5:
+        assert (await reset(apps, reset_id, code)).status_code == 403
