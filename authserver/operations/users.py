@@ -16,7 +16,7 @@ from authserver.ids import uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
-from authserver.store import audit, grants, sessions, users
+from authserver.store import audit, grants, second_factors, sessions, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
 
@@ -102,7 +102,8 @@ async def update(operator: Operator, who: str, changes: UserChanges) -> User:
     """Change what an account says; a new e-mail address counts as unverified unless the change says otherwise."""
     with _names_taken():
         async with operator.begin() as tx:
-            before = await load(tx, who)
+            named = await load(tx, who)
+            before = await users.lock(tx, named.id) or named  # every column is written: nothing may change meanwhile
             after = _apply(before, changes)
             if after == before:
                 return before
@@ -149,6 +150,28 @@ async def set_password(operator: Operator, who: str, password: str) -> Cut:
             notice = Mail(kind="password_changed", to=user.email, locale=user.locale, parameters={}, user_id=user.id)
             await operator.mail(tx, notice)
         return await _cut(tx, operator, user, "password_set")
+
+
+async def has_second_factor(operator: Operator, user: User) -> bool:
+    """Tell whether somebody has to give a second factor to sign in."""
+    async with operator.engine.read() as tx:
+        return await second_factors.has_second_factor(tx, user.id)
+
+
+async def reset_factors(operator: Operator, who: str) -> Cut:
+    """Remove the second factor of somebody who has lost it; they are signed out everywhere, and told."""
+    async with operator.begin() as tx:
+        user = await load(tx, who)
+        await users.lock(tx, user.id)
+        if not await second_factors.remove_all(tx, user.id):
+            raise OperationError(f"{user.username} has no second factor.", problem=Problem.CONFLICT)
+        if user.email is not None and user.email_verified:
+            parameters = {"change": "totp_removed"}
+            notice = Mail(
+                kind="factor_changed", to=user.email, locale=user.locale, parameters=parameters, user_id=user.id
+            )
+            await operator.mail(tx, notice)
+        return await _cut(tx, operator, user, "second_factors_reset")
 
 
 async def delete(operator: Operator, who: str) -> Cut:

@@ -51,9 +51,9 @@ async def change_password(
     proven = await prove_again(call, user, current)
     new_hash = await call.services.hasher.hash(new)
     async with call.services.engine.begin() as tx:
-        await proven.forgive(tx)  # before the account's row, as a code takes them
         if not await users.replace_password(tx, user.id, proven.user.password_hash, new_hash):
             raise wrong_password()  # changed meanwhile: what was proven is not the password any more
+        await proven.forgive(tx)
         return await end_all(call, tx, user, "password_changed", keep_session=keep_session, keep_grant=keep_grant)
 
 

@@ -175,7 +175,7 @@ async def redeem_code(
             return error
         return await fulfil(tx, code)
 
-    # by retrying: a sign-in of the same account takes its row and the account's counts in the other order
+    # by retrying: a sign-up takes the counts first, and then a name from whoever only claimed it
     result = await call.services.engine.retrying(work)
     if isinstance(result, OAuthError):
         raise result
@@ -215,8 +215,13 @@ def asked_by(call: Call) -> dict[str, str]:
 async def _claim(
     call: Call, tx: Tx, code_id: str, purpose: Purpose, digits: str, browser_hash: bytes | None
 ) -> MailedCode:
-    """Count the try, first of the account, then of the code itself, and compare."""
+    """Count the try, first of the account, then of the code itself, and compare.
+
+    The account is held before, as whoever cuts it off has it first and the codes last (DESIGN §3). Where there is none,
+    as many statements run.
+    """
     found = await find_code(tx, code_id, purpose, browser_hash)
+    await users.lock(tx, found.user_id or found.id)
     attempt = await _attempt(call, tx, found)
     await limiter.reserve(tx, attempt, call.services.settings.address_limit_scale)
     code = await mailed_codes.claim_try(tx, found.id, purpose, browser_hash)

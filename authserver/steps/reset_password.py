@@ -121,6 +121,7 @@ async def finish_reset(call: Call, code_id: str, password: str, *, browser_hash:
     await check_new_password(call, password, (user.email, user.username, user.name))
     password_hash = await call.services.hasher.hash(password)
     async with call.services.engine.begin() as tx:
+        await users.lock(tx, user.id)
         code = await find_code(tx, code_id, Purpose.RESET_PASSWORD, browser_hash)
         check_proven(code, browser_hash, await tx.now())
         if not await mailed_codes.claim(tx, code.id):

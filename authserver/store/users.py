@@ -75,8 +75,12 @@ async def lock_for_share(tx: Tx, user_id: UUID) -> User | None:
 
 
 async def lock(tx: Tx, user_id: UUID) -> User | None:
-    """Return an account that nobody can change, or rest a new grant or session on, before this transaction ends."""
-    statement = select(Users).where(col(Users.id) == user_id).with_for_update()
+    """Return an account that nobody can change, or rest a new grant or session on, before this transaction ends.
+
+    Rows that merely name the account can be inserted meanwhile (``FOR NO KEY UPDATE``): a mail about it waits for
+    nobody. Who needs more rows takes them in this order: the account, the counts of tries, the codes.
+    """
+    statement = select(Users).where(col(Users.id) == user_id).with_for_update(key_share=True)
     row = (await tx.execute(statement)).one_or_none()
     return None if row is None else to_value(User, row)
 

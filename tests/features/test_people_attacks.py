@@ -5,7 +5,10 @@ import json
 
 import pytest
 
-from authserver.store import clients, users
+from authserver.oauth.mailed_code_rules import Purpose
+from authserver.operations.users import UserChanges
+from authserver.operations.users import update as update_user
+from authserver.store import clients, mailed_codes, users
 from authserver.web.cookies import DEVICE
 from tests.features.test_api import PHONE, PHRASE, Api, code_of
 from tests.features.test_sign_up import ask, sign_up, wrong
@@ -338,3 +341,69 @@ async def test_five_parallel_tries_of_an_app_end_a_code_and_the_right_one_is_ref
     assert row.attempts <= 5
     if row.attempts == 5:
         assert (await reset(apps, reset_id, code)).status_code == 403
+
+
+async def change_password_in(server, browser):
+    page = await browser.get(f"{server.issuer}/account/password")
+    return await browser.submit(page, **{"password": PASSWORD, "new-password": PHRASE})
+
+
+async def reset_password_in(server, browser):
+    page = await browser.get(f"{server.issuer}/forgot")
+    page = await browser.follow(await browser.submit(page, email=USER.email))
+    page = await browser.follow(await browser.submit(page, code=(await last_mail(server, USER.email)).code))
+    return await browser.submit(page, **{"new-password": PHRASE})
+
+
+@pytest.mark.fault("B29")
+@pytest.mark.attack(100)
+@pytest.mark.parametrize("cut", [change_password_in, reset_password_in])
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_code_redeemed_while_the_password_changes_leaves_no_session(apps, monkeypatch, cut):
+    server, owner, other = apps.server, apps.server.browser(), apps.server.browser()
+    await server.login(owner)
+    page = await other.get(f"{server.issuer}/login-code")
+    page = await other.follow(await other.submit(page, email=USER.email))
+    code = (await last_mail(server, USER.email)).code
+    original, counted = mailed_codes.claim_try, asyncio.Event()
+
+    async def claim_try(tx, code_id, purpose, browser_hash):
+        claimed = await original(tx, code_id, purpose, browser_hash)
+        if purpose is Purpose.LOGIN:
+            counted.set()
+            await asyncio.sleep(0.7)
+        return claimed
+
+    monkeypatch.setattr(mailed_codes, "claim_try", claim_try)
+    redeeming = asyncio.create_task(other.submit(page, code=code))
+    await counted.wait()
+    changed = await cut(server, owner)
+    assert changed.status_code == 303, changed.text
+    assert (await redeeming).status_code == 303, "it was faster"
+    live = await server.rows("SELECT id FROM sessions WHERE ended_at IS NULL")
+    assert len(live) == (1 if cut is change_password_in else 0), "but what it began ends with the rest"
+
+
+@pytest.mark.fault("B29")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_change_by_an_operator_undoes_no_change_that_was_made_meanwhile(apps, monkeypatch):
+    server = apps.server
+    operator, original = server.operator, users.update
+
+    async def update(tx, user):
+        async def change():
+            async with server.services.engine.begin() as other:
+                await users.set_password(other, user.id, "another hash")
+
+        changing = asyncio.create_task(change())
+        await asyncio.sleep(0.3)
+        changed = await original(tx, user)
+        changings.append(changing)
+        return changed
+
+    changings = []
+    monkeypatch.setattr(users, "update", update)
+    await update_user(operator, USER.username, UserChanges(name="Another name"))
+    await asyncio.gather(*changings)
+    [row] = await server.rows(f"SELECT name, password_hash FROM users WHERE email = '{USER.email}'")
+    assert (row.name, row.password_hash) == ("Another name", "another hash")
