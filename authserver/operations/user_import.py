@@ -133,7 +133,13 @@ async def _store(operator: Operator, tx: Tx, batch: Sequence[ImportedUser]) -> t
 
 
 def _is_same(here: User, one: ImportedUser) -> bool:
-    """Tell whether an account is what an earlier run made of this row, whatever has been changed in it since."""
+    """Tell whether an account is what an earlier run made of this row, whatever has been changed in it since.
+
+    One that has not proven an address which the row has is somebody's who was faster: the row's tokens must not become
+    theirs.
+    """
+    if one.email_verified and not here.email_verified:
+        return False
     return (here.email is None and one.email is None) or (
         here.email is not None and one.email is not None and users.name_key(here.email) == users.name_key(one.email)
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,10 +15,11 @@ from tests.features.test_api import PHONE, PHRASE, Api, code_of
 from tests.features.test_sign_up import ask, sign_up, wrong
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
-from tests.server import PASSWORD
+from tests.server import PASSWORD, SERVICE
 
 LOOKALIKE = USER.email.replace("a", "ａ", 1)  # another mailbox, whose spelling folds to the user's
 SQUATTED = "owner@example.org"
+UNVERIFIED = f"SELECT email, email_verified FROM users WHERE email IN ('{SQUATTED}', 'attacker@example.org')"
 
 
 @pytest.fixture
@@ -407,3 +409,64 @@ async def test_a_change_by_an_operator_undoes_no_change_that_was_made_meanwhile(
     await asyncio.gather(*changings)
     [row] = await server.rows(f"SELECT name, password_hash FROM users WHERE email = '{USER.email}'")
     assert (row.name, row.password_hash) == ("Another name", "another hash")
+
+
+@pytest.mark.attack(115)
+async def test_asking_for_codes_to_ones_own_address_has_an_end(start_server):
+    server = await start_server()
+    async with server.services.engine.begin() as tx:
+        await clients.add(tx, PHONE)
+    await server.services.directory.refresh()
+    api = Api(server)
+    token = (await api.register()).json()["access_token"]
+    answers = [await api.post("verify/resend", bearer=token) for _ in range(31)]
+    assert answers[0].status_code == 202
+    assert answers[-1].status_code == 429
+
+
+@pytest.mark.attack(36)
+async def test_a_token_of_no_person_is_nobody_at_the_api(apps):
+    server = apps.server
+    client = replace(SERVICE, client_id="own-service", first_party=True)
+    async with server.services.engine.begin() as tx:
+        await clients.add(tx, client)
+    await server.services.directory.refresh()
+    token = (await server.token(client, grant_type="client_credentials", scope="notes:read")).json()["access_token"]
+    for method, path in (("GET", "profile"), ("GET", "sessions"), ("PATCH", "profile")):
+        assert (await apps.ask(method, path, token, json={})).status_code == 401
+
+
+@pytest.mark.attack(109)
+async def test_the_code_of_one_account_proves_no_address_of_another(apps):
+    victim, attacker = [(await apps.register(email=email)).json() for email in (SQUATTED, "attacker@example.org")]
+    own_code = (await last_mail(apps.server, "attacker@example.org")).code
+    answer = await apps.post(
+        "verify",
+        client_id="phone-app",
+        verification_id=victim["verification_id"],
+        code=own_code,
+        refresh_token=attacker["refresh_token"],
+    )
+    assert code_of(answer) == "mailed_code_wrong"
+    assert not any(row.email_verified for row in await apps.server.rows(UNVERIFIED))
+    answer = await apps.post(
+        "verify",
+        client_id="phone-app",
+        verification_id=attacker["verification_id"],
+        code=own_code,
+        refresh_token=victim["refresh_token"],
+    )
+    assert answer.status_code == 200
+    verified = [row.email for row in await apps.server.rows(UNVERIFIED) if row.email_verified]
+    assert verified == ["attacker@example.org"], "the code's own account, whoever's token came with it"
+
+
+@pytest.mark.attack(36)
+async def test_an_app_that_is_not_our_own_any_more_gets_nothing_at_the_api(apps):
+    tokens = await apps.tokens()
+    async with apps.server.services.engine.begin() as tx:
+        await clients.update(tx, replace(PHONE, first_party=False))
+    await apps.server.services.directory.refresh()
+    refreshed = await apps.post("refresh", client_id="phone-app", refresh_token=tokens["refresh_token"])
+    shown = await apps.ask("GET", "profile", tokens["access_token"])
+    assert (refreshed.status_code, shown.status_code) == (403, 403)

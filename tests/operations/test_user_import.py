@@ -11,6 +11,7 @@ from authserver.operations import users
 from authserver.operations.django_users import ReadingRules, read_file
 from authserver.operations.errors import OperationError
 from authserver.operations.user_import import BATCH, import_users
+from authserver.store import imported_ids
 from tests.operations.rows import audited
 from tests.test_imported_hashes import make_hash
 
@@ -182,6 +183,17 @@ async def test_an_import_goes_on_where_it_was_stopped_and_changes_nobody(operato
     assert batches == [BATCH, 5]
     assert await users.get(operator, "u0") == changed
     assert len(await users.find_all(operator)) == BATCH + 5
+
+
+@pytest.mark.attack(114)
+async def test_whoever_claimed_a_persons_names_before_the_import_does_not_become_that_person(operator):
+    await users.create(operator, username="ann", email="ann@example.org")
+    address = {"user": 1, "email": "ann@example.org", "verified": True, "primary": True}
+    people = read_file(dump(ANN, addresses=[address]), RULES).users
+    result = await import_users(operator, people, keep_ids=True)
+    assert [fault.reason for fault in result.faults] == ["another account has this username"]
+    async with operator.engine.read() as tx:
+        assert await imported_ids.find(tx, "1") is None
 
 
 async def test_a_rehearsal_stores_nothing(operator):
