@@ -244,8 +244,9 @@ def _warn_of_long_caches(terminal: Terminal, desk: Desk, rotations: tuple[Rotati
     ahead = min(rotation.upcoming.sign_from - rotation.upcoming.publish_at for rotation in rotations)
     if ahead < keys.rotation_rules(desk.settings).publish_ahead:
         minutes = int(ahead.total_seconds() // 60)
+        length = f"{minutes} minute{'s' if minutes > 1 else ''}"
         terminal.say(
-            f"A resource server that keeps /jwks for longer than {minutes} minutes, which it must not, "
+            f"A resource server that keeps /jwks for longer than {length}, which it must not, "
             "will have to ask for it again."
         )
 
@@ -255,8 +256,9 @@ def _tell_effect(done: Revocation) -> str:
     if not done.is_changed:
         return f"{done.key.kid} was revoked before, at {done.key.revoked_at:%d %b %Y %H:%M:%S} UTC."
     effect = f"{done.key.kid} ({done.key.alg}, {done.was.value}) leaves /jwks for good."
-    if done.successor is not None:
-        effect += f" {done.successor.kid} signs from now on."
+    if done.successor is not None:  # one that was made for this has another kid when it is done, not only rehearsed
+        is_new = done.successor.publish_at >= done.successor.sign_from
+        effect += f" {'A key that no verifier has yet' if is_new else done.successor.kid} signs from now on."
     if done.tokens_may_live_until is not None:
         effect += (
             " Tokens that it signed are refused here at once, and by resource servers when they next ask for /jwks; "

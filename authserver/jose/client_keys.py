@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from authserver.jose.compact import Compact, Fault, TokenError, parse_compact, parse_object
-from authserver.jose.jwk import CLIENT_ALGORITHMS, ClientKey, JwkError, read_jwks
+from authserver.jose.jwk import CLIENT_ALGORITHMS, SAME_ALGORITHM, ClientKey, JwkError, read_jwks
 from authserver.jose.signature import check_signature
 
 if TYPE_CHECKING:
@@ -76,8 +76,10 @@ class ClientKeys:
         brings along (``jwk``, ``jku``, ``x5c``, ``x5u``) is looked at (RFC 8725 §3.10).
         """
         compact = parse_compact(assertion)
-        allowed = {client.token_endpoint_auth_signing_alg} if client.token_endpoint_auth_signing_alg else None
-        if compact.alg not in CLIENT_ALGORITHMS or (allowed is not None and compact.alg not in allowed):
+        allowed, alg = client.token_endpoint_auth_signing_alg, compact.alg
+        if alg not in CLIENT_ALGORITHMS or (
+            allowed and SAME_ALGORITHM.get(alg, alg) != SAME_ALGORITHM.get(allowed, allowed)
+        ):
             raise TokenError(Fault.ALGORITHM, "signed with an algorithm the client did not register")
         if compact.typ not in _TYPES:
             raise TokenError(Fault.TYPE, "another kind of JWT")

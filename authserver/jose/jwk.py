@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MAX_KEYS: Final = 20
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192  # a larger one costs more time to verify than an assertion is worth
-CLIENT_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "PS256", "RS256")
+CLIENT_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "RS256")
+SAME_ALGORITHM: Final = {"EdDSA": "Ed25519"}  # RFC 9864: the first may name other curves; all keys here have this one
 _BY_CURVE: Final = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66)}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # CVE-2017-15361: a modulus of the flawed generator is a power of 65537 modulo each of these primes
@@ -54,7 +55,7 @@ class ClientKey:
 
     def fits(self, alg: str) -> bool:
         """Tell whether a signature of this algorithm may be this key's."""
-        return alg in self.algorithms
+        return SAME_ALGORITHM.get(alg, alg) in self.algorithms
 
 
 def read_jwks(document: object, *, skip_unusable: bool) -> tuple[ClientKey, ...]:
@@ -101,6 +102,7 @@ def _read_key(member: Mapping[str, Any]) -> tuple[ClientKey, ...]:
         message = "a key cannot be read, or is no point of its curve"
         raise JwkError(message) from error
     alg = member.get("alg")
+    alg = SAME_ALGORITHM.get(alg, alg) if isinstance(alg, str) else alg
     if alg is not None and not (isinstance(alg, str) and alg in algorithms):
         message = f"alg of this key must be one of {', '.join(sorted(algorithms))}"
         raise JwkError(message)

@@ -8,7 +8,7 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
 from authserver.jose.compact import Fault, TokenError
-from authserver.jose.jwk import CLIENT_ALGORITHMS
+from authserver.jose.jwk import CLIENT_ALGORITHMS, SAME_ALGORITHM
 from authserver.jose.schedule import ALGORITHMS
 
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from authserver.jose.compact import Compact
 
-_SAME: Final = {"EdDSA": "Ed25519"}  # RFC 9864: the first may name other curves; our keys and clients' have this one
-_REGISTRY: Final = JWSRegistry(algorithms=sorted({_SAME.get(alg, alg) for alg in (*ALGORITHMS, *CLIENT_ALGORITHMS)}))
+_REGISTRY: Final = JWSRegistry(
+    algorithms=sorted({SAME_ALGORITHM.get(alg, alg) for alg in (*ALGORITHMS, *CLIENT_ALGORITHMS)})
+)
 
 
 def make_signature(signing_input: str, alg: str, key: Key) -> bytes:
     """Return the signature of a JWS signing input (RFC 7515 §5.1 step 5)."""
-    return _REGISTRY.get_alg(_SAME.get(alg, alg)).sign(signing_input.encode("ascii"), key)
+    return _REGISTRY.get_alg(SAME_ALGORITHM.get(alg, alg)).sign(signing_input.encode("ascii"), key)
 
 
 def check_signature(compact: Compact, key: Key) -> None:
@@ -31,7 +32,7 @@ def check_signature(compact: Compact, key: Key) -> None:
     The caller has compared ``alg`` with what it allows: the header does not choose (RFC 8725 §3.1).
     """
     try:
-        algorithm = _REGISTRY.get_alg(_SAME.get(compact.alg, compact.alg))
+        algorithm = _REGISTRY.get_alg(SAME_ALGORITHM.get(compact.alg, compact.alg))
         algorithm.check_key(key)
         is_right = algorithm.verify(compact.signing_input, compact.signature, key)
     except (JoseError, ValueError) as error:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 METHODS_OFFERED: Final = tuple(
     method.value for method in (AuthMethod.BASIC, AuthMethod.POST, AuthMethod.PRIVATE_KEY_JWT, AuthMethod.NONE)
 )
-SIGNING_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "PS256", "RS256")  # what jose/ verifies
+SIGNING_ALGORITHMS: Final = ("ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "RS256")  # for jose/
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 
 # RFC 9110 §15.5.2 wants a challenge with each 401, and RFC 6749 §5.2 where the header was tried: so it is always there.

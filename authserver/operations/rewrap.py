@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Rewrapped:
     """How many rows were sealed anew, how many were current already, and what the current sealing key is.
 
-    ``superseded`` are the ids of sealing keys under which something was sealed, and nothing is any more.
+    ``superseded`` are the ids of the other sealing keys at hand under which nothing is sealed any more.
     """
 
     current: str
@@ -76,7 +76,6 @@ async def rewrap(operator: Operator, box: Box, *, on_row: Callable[[int], object
     Raise :class:`OperationError` before anything is changed where a row does not open: its key is missing.
     """
     every = await _list_sealed(operator)
-    before = {box.key_id_of(sealed.value) for sealed in every}
     for sealed in every:
         _check_opens(sealed, box)
     count = 0
@@ -91,9 +90,10 @@ async def rewrap(operator: Operator, box: Box, *, on_row: Callable[[int], object
         count += 1
         on_row(1)
     left = {box.key_id_of(sealed.value) for sealed in await _list_sealed(operator)}
-    return Rewrapped(
-        current=box.current, rewrapped=count, kept=len(every) - count, superseded=tuple(sorted(before - left))
-    )
+    superseded = tuple(
+        sorted(box.key_ids - left - {box.current})
+    )  # told again by each run: the first may have been cut
+    return Rewrapped(current=box.current, rewrapped=count, kept=len(every) - count, superseded=superseded)
 
 
 async def _list_sealed(operator: Operator) -> tuple[_Sealed, ...]:

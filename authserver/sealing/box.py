@@ -57,6 +57,11 @@ class Box:
         self.current = current
         self._front = bytes((VERSION, len(current))) + current.encode("ascii")
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of all keys at hand."""
+        return frozenset(self._ciphers)
+
     def seal(self, plaintext: bytes, *, purpose: str) -> bytes:
         """Return the sealed value."""
         nonce = secrets.token_bytes(NONCE_BYTES)

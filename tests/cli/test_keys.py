@@ -143,8 +143,7 @@ def test_keys_rotate_while_another_algorithm_waits_for_its_turn(installed):
     assert done.code == 0
     waiting = next(rotation for rotation in done.json if rotation["alg"] == "EdDSA")
     assert (waiting["kid"], waiting["replaces"], waiting["last_token_expires_at"]) == (begun["kid"], None, None)
-    assert waiting["changed"]
-    assert waiting["sign_from"] < begun["sign_from"]
+    assert (waiting["changed"], waiting["sign_from"] < begun["sign_from"]) == (True, True)
     assert "nothing signs EdDSA before" in done.err
 
 

@@ -42,7 +42,7 @@ def both():
 def client_key(alg):
     """A private key of a client, with the kid ``k-<alg>``."""
     parameters = {"kid": f"k-{alg}", "alg": alg, "use": "sig"}
-    if alg == "Ed25519":
+    if alg in {"Ed25519", "EdDSA"}:
         return OKPKey.generate_key("Ed25519", parameters)
     if alg.startswith("ES"):
         return ECKey.generate_key({"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}[alg], parameters)

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,6 +28,9 @@ from tests.jose.keys import client_key, public
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CLAIMS = {"iss": "c", "sub": "c", "aud": "https://issuer.example", "exp": 1, "jti": "1"}
 URI = "https://client.example/jwks"
+JOSERFC_ALGORITHMS = [
+    alg for alg in CLIENT_ALGORITHMS if alg != "EdDSA"
+]  # which it warns of; PyJWT signs with it below
 EC, RSA = public(client_key("ES256")), public(client_key("RS256"))
 
 
@@ -47,7 +51,7 @@ def client(**changes):
 
 
 def signed(alg="ES256", key=None, **header):
-    registry = JWSRegistry(algorithms=[*CLIENT_ALGORITHMS, "HS256"], strict_check_header=False)
+    registry = JWSRegistry(algorithms=[*JOSERFC_ALGORITHMS, "HS256"], strict_check_header=False)
     key = key or client_key(alg)
     return joserfc_jwt.encode({"alg": alg, "kid": f"k-{alg}"} | header, CLAIMS, key, registry=registry)
 
@@ -89,7 +93,7 @@ BY_VALUE = client(jwks={"keys": [public(client_key(alg)) for alg in CLIENT_ALGOR
 BY_URI = client(jwks_uri=URI)
 
 
-@pytest.mark.parametrize("alg", CLIENT_ALGORITHMS)
+@pytest.mark.parametrize("alg", JOSERFC_ALGORITHMS)
 async def test_an_assertion_that_joserfc_signed_verifies(alg):
     assert await Site().keys().verify_assertion(BY_VALUE, signed(alg)) == CLAIMS
 
@@ -112,6 +116,22 @@ def test_the_examples_of_rfc_7520_verify_and_no_neighbour_of_them_does(key, toke
     check_signature(parse_compact(token), chosen.key)
     with pytest.raises(TokenError):
         check_signature(parse_compact(token.replace(".SXT", ".SXU")), chosen.key)
+
+
+@pytest.mark.parametrize("key_alg", [None, "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("registered", [None, "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("signed_with", ["EdDSA", "Ed25519"])
+async def test_ed25519_goes_by_its_old_name_too(key_alg, registered, signed_with):
+    key = client_key("Ed25519")
+    assertion = signed("Ed25519")
+    if signed_with == "EdDSA":  # all that PyJWT and many others can say
+        assertion = jwt.encode(CLAIMS, key.private_key, algorithm="EdDSA", headers={"kid": "k-Ed25519"})
+    jwk = {name: value for name, value in public(key, alg=key_alg).items() if value is not None}
+    assert not check_jwks({"keys": [jwk]})
+    who = client(jwks={"keys": [jwk]}, token_endpoint_auth_signing_alg=registered)
+    assert await Site().keys().verify_assertion(who, assertion) == CLAIMS
+    other = client(jwks={"keys": [jwk]}, token_endpoint_auth_signing_alg="ES256")
+    assert await fault_of(Site().keys(), other, assertion) is Fault.ALGORITHM
 
 
 @pytest.mark.attack(65)
@@ -277,7 +297,7 @@ def test_no_document_escapes_as_an_error(value):
 
 @pytest.mark.attack(49)
 @pytest.mark.attack(59)
-@pytest.mark.parametrize("alg", ["none", "HS256", "RS384", "es256", "EdDSA", ""])
+@pytest.mark.parametrize("alg", ["none", "HS256", "RS384", "es256", "Ed448", ""])
 async def test_an_algorithm_that_is_not_offered_is_refused(alg):
     header, _, rest = signed().partition(".")
     other = encode_base64url(json.dumps(parse_compact(signed()).header | {"alg": alg}).encode())
