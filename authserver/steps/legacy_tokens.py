@@ -46,7 +46,8 @@ async def _exchange(call: Call, tx: Tx, client: Client, legacy: LegacyToken, tar
         raise OAuthError(ErrorCode.INVALID_GRANT, "the refresh token was used before", Refusal.LEGACY_TOKEN_USED)
     user_id = await imported_ids.find(tx, legacy.user_id)
     user = await users.lock_for_share(tx, user_id) if user_id is not None else None
-    if user is None:
+    # once more: whoever cut the user off held the row, and took the id away
+    if user is None or await imported_ids.find(tx, legacy.user_id) != user.id:
         raise refuse_legacy("its user is not known here")
     return await begin_app_grant(
         call, tx, client, user, target, event="legacy_token_exchanged", auth_time=legacy.issued_at

@@ -10,6 +10,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Text, bindparam, cast, fu
 from sqlmodel import col
 
 from authserver.oauth.values import Grant, LogoutScope, User
+from authserver.store import imported_ids
 from authserver.store.engine import as_time
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Clients, Grants, Users
@@ -96,7 +97,9 @@ async def revoke_of_user(
     """Revoke a user's grants and return how many; the caller has changed the user's row before.
 
     Those of ``except_session``, and ``except_grant``, stay: whoever changes a password stays signed in where that is.
+    Refresh tokens of the project that the user came from are grants not made yet, so they end too.
     """
+    await imported_ids.forget_user(tx, user_id)
     which = [col(Grants.user_id) == user_id]
     if except_session is not None:
         which.append(col(Grants.session_id).is_distinct_from(except_session))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from authserver.store.insert import insert_new
@@ -28,3 +28,8 @@ async def find(tx: Tx, source_id: str) -> UUID | None:
     """Return the account, None where nobody came with this id."""
     statement = select(col(ImportedIds.user_id)).where(col(ImportedIds.source_id) == source_id)
     return (await tx.execute(statement)).scalar_one_or_none()
+
+
+async def forget_user(tx: Tx, user_id: UUID) -> None:
+    """Let no token of that project stand for a user any more."""
+    await tx.execute(delete(ImportedIds).where(col(ImportedIds.user_id) == user_id))

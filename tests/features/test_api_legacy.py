@@ -1,5 +1,6 @@
 """A Django project moves over: people are imported, and their old refresh tokens are good for one new grant each."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
@@ -9,9 +10,10 @@ import jwt
 import pytest
 
 from authserver.oauth.values import AuthMethod
+from authserver.operations import users
 from authserver.operations.django_users import ReadingRules, read_file
 from authserver.operations.user_import import import_users, spend_tokens
-from authserver.store import clients
+from authserver.store import clients, imported_ids
 from tests.server import SPA
 
 KEY = "django-insecure-0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -105,3 +107,37 @@ async def test_after_the_window_an_old_token_is_no_token(start_server):
     await server.services.directory.refresh()
     assert (await refresh(server, old_token())).status_code == 400
     assert server.refusal not in {"legacy_token_invalid", None}
+
+
+async def set_password(server):
+    await users.set_password(server.operator, "djan", "another long phrase")
+
+
+async def turn_off_and_on(server):
+    await users.disable(server.operator, "djan")
+    await users.enable(server.operator, "djan")
+
+
+@pytest.mark.attack(113)
+@pytest.mark.parametrize("cut", [set_password, turn_off_and_on])
+async def test_an_old_token_dies_with_the_password_and_with_whatever_else_ends_all_grants(moved, cut):
+    await cut(moved)
+    assert (await refresh(moved, old_token())).status_code == 400
+    assert moved.refusal == "legacy_token_invalid"
+
+
+@pytest.mark.fault("B29")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_old_token_exchanged_while_the_user_is_cut_off_leaves_no_grant(moved, monkeypatch):
+    original, cutting = imported_ids.find, []
+
+    async def find(tx, source_id):
+        found = await original(tx, source_id)
+        if not cutting:
+            cutting.append(asyncio.create_task(turn_off_and_on(moved)))
+            await asyncio.wait_for(cutting[0], 5)
+        return found
+
+    monkeypatch.setattr(imported_ids, "find", find)
+    assert (await refresh(moved, old_token())).status_code == 400
+    assert await moved.rows("SELECT id FROM grants") == []
