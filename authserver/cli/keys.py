@@ -87,7 +87,7 @@ async def rotate(
             listing = await keys.begin_algorithm(operator, box, add, hurry=now)
             terminal.say(f"{_tell_when(listing.key, await desk.now())}.")
             if wait and not dry_run:
-                await _wait(desk, listing.key.sign_from)
+                await _wait(terminal, desk, listing.key.sign_from)
                 listing = keys.list_key(listing.key, await desk.now())
             _say_dry(terminal, dry_run=dry_run)
             terminal.show(record_signing_key(listing))
@@ -99,7 +99,7 @@ async def rotate(
         _warn_of_long_caches(terminal, desk, rotations)
         _say_dry(terminal, dry_run=dry_run)
         if wait and not dry_run:
-            await _wait(desk, max(rotation.upcoming.sign_from for rotation in rotations))
+            await _wait(terminal, desk, max(rotation.upcoming.sign_from for rotation in rotations))
             at = await desk.now()
         terminal.show_all([record_rotation(rotation, at) for rotation in rotations], _ROTATED, now=at)
 
@@ -213,10 +213,14 @@ async def export(
             typer.echo(await keys.export_jwks(desk.operator))
 
 
-async def _wait(desk: Desk, moment: datetime) -> None:
-    """Wait until the database's clock has reached a moment."""
-    while (left := (moment - await desk.now()).total_seconds()) > 0:  # noqa: ASYNC110  # no event: another machine's clock
-        await asyncio.sleep(min(left, _LONGEST_NAP))
+async def _wait(terminal: Terminal, desk: Desk, moment: datetime) -> None:
+    """Wait until the database's clock has reached a moment; whoever breaks off is told that it comes all the same."""
+    try:
+        while (left := (moment - await desk.now()).total_seconds()) > 0:  # noqa: ASYNC110  # no event: another's clock
+            await asyncio.sleep(min(left, _LONGEST_NAP))
+    except asyncio.CancelledError:  # Ctrl-C
+        terminal.say(f"No longer waiting. The keys sign at {moment:%d %b %H:%M:%S} UTC all the same.")
+        raise
 
 
 def _tell_when(key: SigningKey, now: datetime) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from authserver.cli.desk import Desk
 from authserver.cli.key_timeline import PLAIN, draw_timeline, tell_plan
 from authserver.cli.progress import Progress
 from authserver.jose.schedule import RotationRules
@@ -203,6 +204,25 @@ def test_rotate_can_wait_until_the_keys_sign(installed, monkeypatch, more):
         assert (waited.json["alg"], waited.json["state"]) == ("EdDSA", "signing")
     else:
         assert [rotation["is_signing"] for rotation in waited.json] == [True, True]
+
+
+def test_whoever_stops_waiting_is_told_that_the_keys_sign_all_the_same(installed, monkeypatch):
+    original = Desk.now
+    asked = []
+
+    async def now(desk):
+        asked.append(desk)
+        if len(asked) == 2:  # the first look is the plan's
+            os.kill(os.getpid(), signal.SIGINT)
+        return await original(desk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Desk, "now", now)
+        stopped = installed("keys", "rotate", "--now", "--wait")
+    assert (stopped.code, stopped.out) == (130, "")
+    assert "No longer waiting. The keys sign at" in stopped.err
+    again = installed("keys", "rotate", "--now", "--json").json
+    assert [rotation["changed"] for rotation in again] == [False, False], "it was planned, and still is"
 
 
 def test_sealing_keys_are_changed_in_two_commands(installed, here):
