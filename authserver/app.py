@@ -19,6 +19,7 @@ from authserver.features.account_apps import FEATURE as ACCOUNT_APPS
 from authserver.features.account_data import FEATURE as ACCOUNT_DATA
 from authserver.features.account_devices import FEATURE as ACCOUNT_DEVICES
 from authserver.features.account_email import FEATURE as ACCOUNT_EMAIL
+from authserver.features.account_factors import FEATURE as ACCOUNT_FACTORS
 from authserver.features.account_password import FEATURE as ACCOUNT_PASSWORD
 from authserver.features.account_profile import FEATURE as ACCOUNT_PROFILE
 from authserver.features.api import FEATURE as API
@@ -35,6 +36,7 @@ from authserver.features.login_code import FEATURE as LOGIN_CODE
 from authserver.features.recovery import FEATURE as RECOVERY
 from authserver.features.registration import FEATURE as REGISTRATION
 from authserver.features.revocation import FEATURE as REVOCATION
+from authserver.features.second_factor import FEATURE as SECOND_FACTOR
 from authserver.features.signup import FEATURE as SIGNUP
 from authserver.features.signup import REGISTER
 from authserver.features.status_list import FEATURE as STATUS_LIST
@@ -104,6 +106,7 @@ FEATURES: Final = (
     REGISTRATION,
     API,
     LOGIN_CODE,
+    SECOND_FACTOR,
     RECOVERY,
     SIGNUP,
     REGISTER,
@@ -113,6 +116,7 @@ FEATURES: Final = (
     ACCOUNT_PROFILE,
     ACCOUNT_EMAIL,
     ACCOUNT_PASSWORD,
+    ACCOUNT_FACTORS,
     ACCOUNT_DEVICES,
     ACCOUNT_APPS,
     ACCOUNT_ACTIVITY,

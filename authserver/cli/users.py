@@ -89,7 +89,9 @@ async def list_users(
 async def show(terminal: Terminal, who: Who) -> None:
     """Show one account."""
     async with open_desk(terminal) as desk:
-        terminal.show(record_user(await users.get(desk.operator, who)))
+        user = await users.get(desk.operator, who)
+        has_second_factor = await users.has_second_factor(desk.operator, user)
+        terminal.show({**record_user(user), "second_factor": has_second_factor})
 
 
 @command(
@@ -150,6 +152,18 @@ async def set_password(terminal: Terminal, who: Who, *, password_stdin: Password
     password = _read_password(terminal, password_stdin=password_stdin)
     async with open_desk(terminal) as desk:
         terminal.show(record_cut(await users.set_password(desk.operator, who, password)))
+
+
+@command(app, "reset-factors", examples="authserver users reset-factors ann --yes")
+async def reset_factors(terminal: Terminal, who: Who, *, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Remove the second factor of somebody who has lost it; they are signed out everywhere, and told by mail."""
+    async with open_desk(terminal) as desk:
+        cut = await users.reset_factors(desk.operator.rehearsing(), who)
+        name = cut.user.username
+        effect = f"{name} signs in with one factor; {cut.sessions} sessions end, {cut.grants} grants are revoked."
+        if terminal.may_go_on(effect, yes=yes, dry_run=dry_run):
+            cut = await users.reset_factors(desk.operator, who)
+        terminal.show(record_cut(cut))
 
 
 @command(app, "delete", examples="authserver users delete ann --yes\nauthserver users delete ann --dry-run")

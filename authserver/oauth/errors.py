@@ -337,6 +337,9 @@ class Refusal(StrEnum):
     THROTTLED = "throttled", "NIST SP 800-63B §5.2.2", "Too many tries."
     PASSWORD_WRONG = "password_wrong", "OIDC Core §3.1.2.3", "Unknown user or wrong password."
     PASSWORD_REFUSED = "password_refused", "NIST SP 800-63B §3.1.1.2", "The new password cannot be taken."
+    SECOND_FACTOR_NEEDED = "second_factor_needed", "DESIGN §2", "The password was right; a second factor is asked for."
+    SECOND_FACTOR_OVER = "second_factor_over", "NIST SP 800-63B §3.2.2", "No sign-in waits for a second factor here."
+    SECOND_FACTOR_WRONG = "second_factor_wrong", "RFC 6238 §5.2", "The code of the second factor is wrong or was used."
 
     # codes sent by mail
     MAILED_CODE_UNKNOWN = "mailed_code_unknown", "NIST SP 800-63B §3.1.3", "No such code was asked for in this browser."

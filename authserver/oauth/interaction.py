@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import may_issue
 from authserver.oauth.redirect_uri import Kind, get_kind
+from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS, is_met
 from authserver.oauth.values import Prompt
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ class LoginReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """A session and its user, as one statement loaded them."""
+    """A session and its user, as one statement loaded them.
+
+    ``has_second_factor``: the user could make the session stronger; only looked up where :func:`asks_for_acr`.
+    """
 
     session: Session
     user: User
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,14 @@ class Login:
 
     reason: LoginReason
     acr_values: tuple[str, ...] = ()  # one of these is needed; empty: any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskSecondFactor:
+    """Ask for the second factor only: the session stands, and is too weak (step-up)."""
+
+    user: User
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +84,7 @@ class Refuse:
     error: OAuthError
 
 
-NextStep: TypeAlias = Login | AskConsent | Issue | Refuse
+NextStep: TypeAlias = Login | AskSecondFactor | AskConsent | Issue | Refuse
 
 
 def next_step(
@@ -97,7 +110,7 @@ def next_step(
         if signed_in is not None and not is_live(signed_in.session, session_idle, now):
             signed_in = None
         found = _find_login(request, transaction, signed_in, hint_subject, offered_acrs, now)
-        if isinstance(found, Login):
+        if not isinstance(found, SignedIn):
             return _ask_login(request, found)
         if needs_consent(request, transaction, found.user, consent):
             return _ask_consent(request, found.user, consent)
@@ -118,7 +131,7 @@ def _find_login(
     hint_subject: str | None,
     offered_acrs: Collection[str],
     now: datetime,
-) -> Login | SignedIn:
+) -> Login | AskSecondFactor | SignedIn:
     """Return the login that is needed, or the one there is if it will do; raise where no login can help."""
     essential = essential_acrs(request)
     if essential and not set(essential) & set(offered_acrs):
@@ -139,26 +152,32 @@ def _find_login(
         if is_fresh or Prompt.NONE in request.prompt:
             raise _refuse(ErrorCode.LOGIN_REQUIRED, "id_token_hint names another user", Refusal.HINT_OF_ANOTHER_USER)
         return Login(reason=LoginReason.OTHER_USER, acr_values=essential)
-    return _find_step_up(request, session, essential, offered_acrs, is_fresh=is_fresh) or signed_in
+    return _find_step_up(request, signed_in, essential, is_fresh=is_fresh) or signed_in
 
 
 def _find_step_up(
-    request: AuthorizationRequest,
-    session: Session,
-    essential: tuple[str, ...],
-    offered_acrs: Collection[str],
-    *,
-    is_fresh: bool,
-) -> Login | None:
-    """Return the login that would reach an ``acr`` asked for (OIDC Core §5.5.1.1); what is only wished for may fail."""
-    if essential and session.acr not in essential:
+    request: AuthorizationRequest, signed_in: SignedIn, essential: tuple[str, ...], *, is_fresh: bool
+) -> Login | AskSecondFactor | None:
+    """Return what would reach an ``acr`` asked for (OIDC Core §5.5.1.1); what is only wished for may fail.
+
+    Who has a second factor is asked for that alone. Who has none cannot reach what is wished for by any login; where
+    it is essential, they may still be somebody else.
+    """
+    session = signed_in.session
+    second = AskSecondFactor(user=signed_in.user, session=session) if signed_in.has_second_factor else None
+    if essential and not is_met(session.acr, essential):
+        if second is not None and ACR_TWO_FACTORS in essential:
+            return second
         if is_fresh:
             raise _acr_unmet()
         return Login(reason=LoginReason.TOO_WEAK, acr_values=essential)
-    wished = tuple(acr for acr in request.acr_values if acr in offered_acrs)
-    if wished and session.acr not in request.acr_values and not is_fresh and Prompt.NONE not in request.prompt:
-        return Login(reason=LoginReason.TOO_WEAK, acr_values=wished)
-    return None
+    is_wished = ACR_TWO_FACTORS in request.acr_values and not is_met(session.acr, request.acr_values)
+    return second if is_wished and Prompt.NONE not in request.prompt else None
+
+
+def asks_for_acr(request: AuthorizationRequest) -> bool:
+    """Tell whether a request asks for more than some sign-in, so that it matters what the user could prove."""
+    return bool(request.acr_values or essential_acrs(request))
 
 
 def essential_acrs(request: AuthorizationRequest) -> tuple[str, ...]:
@@ -214,10 +233,10 @@ def _covers(consent: Consent | None, request: AuthorizationRequest) -> bool:
     )
 
 
-def _ask_login(request: AuthorizationRequest, login: Login) -> Login:
+def _ask_login(request: AuthorizationRequest, asked: Login | AskSecondFactor) -> Login | AskSecondFactor:
     if Prompt.NONE in request.prompt:
         raise _refuse(ErrorCode.LOGIN_REQUIRED, "the user has to sign in", Refusal.LOGIN_NEEDED)
-    return login
+    return asked
 
 
 def _ask_consent(request: AuthorizationRequest, user: User, consent: Consent | None) -> AskConsent:

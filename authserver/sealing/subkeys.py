@@ -32,6 +32,8 @@ class Label(StrEnum):
     CURSOR = "cursor"
     SETUP_LINK = "setup-link"
     OUTBOX = "outbox"
+    TOTP_SECRET = "totp-secret"  # noqa: S105 - a label
+    RECOVERY_CODE = "recovery-code"
 
 
 def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:

@@ -13,14 +13,17 @@ from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import may_issue
 from authserver.oauth.mailed_code_rules import Purpose
+from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS
 from authserver.oauth.values import User
+from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
 from authserver.steps.granting import Basis, begin_grant, build_authorization
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
+from authserver.steps.second_factor import begin_pending, redeem, sign_in_over
 from authserver.steps.sign_up import delivery_of
 from authserver.steps.usernames import substitute_name
-from authserver.store import clients, grants, users
+from authserver.store import clients, grants, second_factors, users
 from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.mailed_code_rules import MailedCode
     from authserver.oauth.resource import Target
+    from authserver.oauth.second_factor_rules import PendingSignIn
     from authserver.oauth.values import Authorization, Client
     from authserver.steps.login import ProvenByPassword
     from authserver.store.engine import Tx
@@ -52,12 +56,42 @@ class Opened:
     code: MailedCode
 
 
-async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, target: Target) -> Authorization:
-    """Begin a grant of a user who has just proven themselves to an app of our own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The password was right, and the second factor is awaited; ``auth_session`` is what the app brings along then."""
+
+    auth_session: str
+
+
+async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, target: Target) -> Authorization | Waiting:
+    """Begin a grant of a user who has just proven themselves to an app of our own, with all factors they have."""
     await call.services.status_indexes.stock()
+    auth_session = new_secret(Prefix.AUTH_SESSION)
     async with call.services.engine.begin() as tx:
         user = await confirm(tx, proven)
+        if await second_factors.has_second_factor(tx, user.id):
+            app = (client.client_id, hash_secret(auth_session))
+            await begin_pending(call, tx, user, amr=AMR_PASSWORD, app=app)
+            return Waiting(auth_session=auth_session)
         return await begin_app_grant(call, tx, client, user, target, event="user_signed_in")
+
+
+async def finish_app_sign_in(call: Call, client: Client, auth_session: str, text: str, target: Target) -> Authorization:
+    """Take the second factor in the app that the first one was given in, and begin the grant; raise as ``redeem``."""
+    await call.services.status_indexes.stock()
+
+    async def find(tx: Tx) -> PendingSignIn:
+        pending = await second_factors.find_pending_of_app(tx, hash_secret(auth_session), client.client_id)
+        if pending is None:
+            raise sign_in_over()
+        return pending
+
+    async def fulfil(tx: Tx, _: PendingSignIn, user: User, amr: tuple[str, ...]) -> Authorization:
+        return await begin_app_grant(
+            call, tx, client, user, target, event="user_signed_in", acr=ACR_TWO_FACTORS, amr=amr
+        )
+
+    return await redeem(call, text, find=find, fulfil=fulfil)
 
 
 async def open_account(call: Call, client: Client, account: AppAccount, target: Target) -> Opened:
@@ -97,7 +131,16 @@ async def open_account(call: Call, client: Client, account: AppAccount, target: 
 
 
 async def begin_app_grant(
-    call: Call, tx: Tx, client: Client, user: User, target: Target, *, event: str, auth_time: datetime | None = None
+    call: Call,
+    tx: Tx,
+    client: Client,
+    user: User,
+    target: Target,
+    *,
+    event: str,
+    auth_time: datetime | None = None,
+    acr: str = ACR_PASSWORD,
+    amr: tuple[str, ...] = AMR_PASSWORD,
 ) -> Authorization:
     """Hold the client beside the user, who is held, pass the gate, store the grant and write it down (DESIGN §3).
 
@@ -114,8 +157,8 @@ async def begin_app_grant(
         session_id=None,
         scope=target.scope,
         resources=target.identifiers,
-        acr=ACR_PASSWORD,
-        amr=AMR_PASSWORD,
+        acr=acr,
+        amr=amr,
         auth_time=auth_time or now,
     )
     new = begin_grant(call, current, basis, now)
@@ -126,7 +169,7 @@ async def begin_app_grant(
         event,
         user_id=user.id,
         client_id=client.client_id,
-        detail={"amr": " ".join(AMR_PASSWORD), "grant": str(new.grant.id)},
+        detail={"amr": " ".join(amr), "grant": str(new.grant.id)},
     )
     return build_authorization(call, current, user, new.grant, target, refresh_token=new.refresh_token)
 

@@ -13,13 +13,13 @@ from uuid import UUID
 
 from authserver.oauth.authorization_request import parse_authorization_request, parse_client_id
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
-from authserver.oauth.interaction import next_step
+from authserver.oauth.interaction import asks_for_acr, next_step
 from authserver.oauth.params import Params
+from authserver.oauth.second_factor_rules import OFFERED_ACRS
 from authserver.oauth.values import ResponseMode
 from authserver.steps.browser_session import find_signed_in
 from authserver.steps.id_token_hint import read_hint
-from authserver.steps.login import OFFERED_ACRS
-from authserver.store import consents, transactions
+from authserver.store import consents, second_factors, transactions
 from authserver.web.answers import redirect_answer
 from authserver.web.edge import URL_LIMIT
 from authserver.web.page_language import prefer_asked
@@ -77,6 +77,9 @@ async def judge(
 ) -> Progress:
     """Load who is in this browser, and ask what is next for this request."""
     signed_in = await find_signed_in(call, tx)
+    if signed_in is not None and asks_for_acr(request):
+        has_second_factor = await second_factors.has_second_factor(tx, signed_in.user.id)
+        signed_in = replace(signed_in, has_second_factor=has_second_factor)
     consent = None
     if signed_in is not None and not request.client.first_party:
         consent = await consents.find(tx, signed_in.user.id, request.client.client_id)

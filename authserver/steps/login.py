@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
+from authserver.oauth.second_factor_rules import ACR_ONE_FACTOR
 from authserver.sealing.opaque import hash_secret
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
 from authserver.steps.limiter import Try
-from authserver.store import sessions, users
+from authserver.steps.second_factor import begin_pending
+from authserver.store import second_factors, sessions, users
 from authserver.web.cookies import DEVICE
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from authserver.feature import Call
+    from authserver.oauth.second_factor_rules import PendingSignIn
     from authserver.oauth.values import User
     from authserver.steps.browser_session import Started
     from authserver.store.engine import Tx
 
-ACR_PASSWORD: Final = "aal1"  # noqa: S105 - a level: one factor
+ACR_PASSWORD: Final = ACR_ONE_FACTOR
 AMR_PASSWORD: Final = ("pwd",)  # RFC 8176 §2
-OFFERED_ACRS: Final = (ACR_PASSWORD,)
 MAX_LOGIN_LENGTH: Final = 320  # the longest e-mail address (RFC 3696 erratum 1690)
 
 
@@ -70,10 +74,19 @@ async def prove_again(call: Call, user: User, password: str) -> ProvenByPassword
     return await _prove(call, current, attempt, password)
 
 
-async def sign_in(call: Call, proven: ProvenByPassword, *, shared_computer: bool) -> Started:
-    """Begin the session in one transaction; what the proof relied on is checked again under the user's lock."""
+async def sign_in(
+    call: Call, proven: ProvenByPassword, *, shared_computer: bool, transaction_id: UUID | None = None
+) -> Started | PendingSignIn:
+    """Begin the session in one transaction; what the proof relied on is checked again under the user's lock.
+
+    Who has a second factor is not signed in before that is given too: the sign-in waits for it.
+    """
     async with call.services.engine.begin() as tx:
         user = await confirm(tx, proven)
+        if await second_factors.has_second_factor(tx, user.id):
+            return await begin_pending(
+                call, tx, user, amr=AMR_PASSWORD, shared_computer=shared_computer, transaction_id=transaction_id
+            )
         started = await start_session(
             call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
         )

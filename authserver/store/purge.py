@@ -18,10 +18,12 @@ from authserver.store.tables import (
     Grants,
     MailedCodes,
     OutboxMails,
+    PendingSignIns,
     RegistrationTokens,
     Replays,
     Sessions,
     SignUps,
+    TotpSecrets,
     Transactions,
     Users,
 )
@@ -40,7 +42,10 @@ REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see wh
 TRANSACTIONS_KEPT: Final = timedelta(days=1)  # who took too long to sign in can still start again from where they were
 CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the grant it revokes
 ATTEMPTS_KEPT: Final = timedelta(days=1)
-MAILED_CODES_KEPT: Final = timedelta(hours=1)  # so that whoever comes late reads why, and can have a new one
+MAILED_CODES_KEPT: Final = timedelta(
+    hours=1
+)  # and sign-ins that wait: so that whoever comes late reads why, and can have a new one
+UNCONFIRMED_KEPT: Final = timedelta(days=1)  # an authenticator app that somebody began to add
 DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
 MAIL_KEPT: Final = timedelta(days=7)  # what was sent can be seen, what failed be tried again, for so long
 DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the cookie (RFC 6265bis §5.5)
@@ -59,6 +64,11 @@ _RULES: Final = (
     _Rule(Transactions, lambda now: col(Transactions.expires_at) < now - TRANSACTIONS_KEPT),
     _Rule(AuthorizationCodes, lambda now: col(AuthorizationCodes.expires_at) < now - CODES_KEPT),
     _Rule(MailedCodes, lambda now: col(MailedCodes.expires_at) < now - MAILED_CODES_KEPT),
+    _Rule(PendingSignIns, lambda now: col(PendingSignIns.expires_at) < now - MAILED_CODES_KEPT),
+    _Rule(
+        TotpSecrets,
+        lambda now: col(TotpSecrets.confirmed_at).is_(None) & (col(TotpSecrets.created_at) < now - UNCONFIRMED_KEPT),
+    ),
     _Rule(SignUps, lambda now: col(SignUps.expires_at) < now),
     _Rule(Replays, lambda now: col(Replays.expires_at) < now),
     _Rule(Attempts, lambda now: col(Attempts.last_at) < now - ATTEMPTS_KEPT),

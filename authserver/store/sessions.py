@@ -10,7 +10,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, insert, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import Session, User
-from authserver.store import grants
+from authserver.store import grants, second_factors
 from authserver.store.insert import insert_new
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Devices, Sessions, Users
@@ -125,7 +125,8 @@ async def end_with_grants(tx: Tx, session_id: UUID, at: datetime, reason: str) -
 
 
 async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:
-    """End a user's sessions, but for ``except_id``, and return how many were live."""
+    """End a user's sessions, but for ``except_id``, and return how many were live; sign-ins under way end too."""
+    await second_factors.forget_pending_of_user(tx, user_id)
     statement = update(Sessions).where(col(Sessions.user_id) == user_id, col(Sessions.ended_at).is_(None))
     if except_id is not None:
         statement = statement.where(col(Sessions.id) != except_id)

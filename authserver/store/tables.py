@@ -262,6 +262,46 @@ class Devices(SQLModel, table=True):
     created_at: datetime = Field(index=True)
 
 
+class TotpSecrets(SQLModel, table=True):
+    """Authenticator apps (RFC 6238), one for a user. Before it is confirmed it counts for nothing."""
+
+    __tablename__: ClassVar[str] = "totp_secrets"
+
+    user_id: UUID = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
+    sealed: bytes
+    last_step: int = Field(sa_type=BigInteger)  # the time step of the newest code that was used: none works twice
+    created_at: datetime
+    confirmed_at: datetime | None
+
+
+class RecoveryCodes(SQLModel, table=True):
+    """Codes for who has lost the authenticator app, as HMAC; a used one is deleted."""
+
+    __tablename__: ClassVar[str] = "recovery_codes"
+
+    user_id: UUID = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
+    code_hash: bytes = Field(primary_key=True)
+    created_at: datetime
+
+
+class PendingSignIns(SQLModel, table=True):
+    """Sign-ins whose first factor was right and whose second one is awaited, in a browser or in an app."""
+
+    __tablename__: ClassVar[str] = "pending_sign_ins"
+
+    id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    binding_hash: bytes = Field(index=True)  # of the browser's cookie; of an app's auth_session
+    client_id: str | None  # of the app
+    transaction_id: UUID | None  # the sign-in to go back to
+    session_id: UUID | None  # the session that is to become stronger
+    amr: tuple[str, ...] = Field(sa_type=WordList)  # what was proven already
+    shared_computer: bool
+    attempts: int
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+
+
 class Transactions(SQLModel, table=True):
     """Sign-ins under way."""
 

@@ -33,6 +33,9 @@ NAMED: Final = frozenset(
         Refusal.PASSWORD_REFUSED,
         Refusal.PASSWORD_WRONG,
         Refusal.PATH_UNKNOWN,
+        Refusal.SECOND_FACTOR_NEEDED,
+        Refusal.SECOND_FACTOR_OVER,
+        Refusal.SECOND_FACTOR_WRONG,
         Refusal.SIGN_UP_NOT_OFFERED,
         Refusal.THROTTLED,
         Refusal.TOKEN_MISSING,
@@ -71,6 +74,21 @@ class InvalidFieldsError(OAuthError):
         self.faults = tuple(faults)
 
 
+class SecondFactorNeededError(OAuthError):
+    """The password was right, and there are no tokens yet: the next request brings ``auth_session`` and the factor."""
+
+    def __init__(self, auth_session: str, following: str) -> None:
+        """Keep the secret that stands for the sign-in under way, and the word for what it waits for."""
+        super().__init__(
+            ErrorCode.ACCESS_DENIED,
+            "the password is right; the second factor is missing",
+            Refusal.SECOND_FACTOR_NEEDED,
+            status=401,
+            headers=(("www-authenticate", "Bearer"),),  # RFC 9110 §15.5.2 wants one; no window opens for this
+        )
+        self.members: dict[str, str] = {"auth_session": auth_session, "next": following}
+
+
 def public_code(error: OAuthError) -> str:
     """Return the ``code`` of a problem: the rule where it may be named, else the protocol's word for its kind."""
     return error.refusal.value if error.refusal in NAMED else error.error.value
@@ -93,6 +111,8 @@ def problem_answer(error: OAuthError, *, issuer: str, request_id: str) -> Answer
         document["errors"] = [
             {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail} for fault in error.faults
         ]
+    if isinstance(error, SecondFactorNeededError):
+        document |= error.members
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     own = [header for header in error.headers if not is_forbidden or header[0] != "www-authenticate"]
     headers = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"), *NO_STORE, *own)

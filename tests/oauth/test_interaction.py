@@ -13,11 +13,13 @@ from authserver.oauth.authorization_request import parse_authorization_request
 from authserver.oauth.errors import ErrorCode, Refusal
 from authserver.oauth.interaction import (
     AskConsent,
+    AskSecondFactor,
     Issue,
     Login,
     LoginReason,
     Refuse,
     SignedIn,
+    asks_for_acr,
     consents_each_time,
     essential_acrs,
     is_live,
@@ -88,6 +90,11 @@ def session(**changed):
     return SignedIn(session=replace(SESSION, **changed), user=USER)
 
 
+def able(**changed):
+    """Somebody with a second factor whose session did not need it."""
+    return replace(session(**changed), has_second_factor=True)
+
+
 def prompt(*prompts):
     return {"prompt": frozenset(prompts)}
 
@@ -121,7 +128,6 @@ def test_a_known_user_who_agreed_before_gets_a_code():
         pytest.param({"max_age": timedelta(seconds=3599)}, {}, LoginReason.TOO_OLD, id="3.1.2.1 a second too old"),
         pytest.param({}, {"hint_subject": str(OTHER)}, LoginReason.OTHER_USER, id="3.1.2.1 a hint at another user"),
         pytest.param({"claims": ESSENTIAL}, {}, LoginReason.TOO_WEAK, id="5.5.1.1 an essential acr"),
-        pytest.param({"acr_values": ("aal2",)}, {}, LoginReason.TOO_WEAK, id="3.1.2.1 an acr wished for"),
     ],
 )
 @pytest.mark.attack(16, 17)
@@ -169,7 +175,16 @@ def test_prompt_none_shows_no_page(changed, refusal):
         pytest.param({}, {"hint_subject": USER.sub}, id="3.1.2.1 a hint at this user"),
         pytest.param({"acr_values": ("aal3",)}, {}, id="3.1.2.1 an acr nobody can reach is only a wish"),
         pytest.param({"acr_values": ("aal2", "aal1")}, {}, id="3.1.2.1 one of the acrs wished for"),
+        pytest.param({"acr_values": ("aal2",)}, {}, id="3.1.2.1 a wish that this user has no factor for"),
         pytest.param({"acr_values": ("aal2",)}, {"signed_in": FRESH}, id="3.1.2.1 the wish was tried"),
+        pytest.param({"acr_values": ("aal2",)}, {"signed_in": able(acr="aal2")}, id="3.1.2.1 the wish is met"),
+        pytest.param({"acr_values": ("aal1",)}, {"signed_in": able(acr="aal2")}, id="3.1.2.1 more than was wished"),
+        pytest.param({"acr_values": ("aal3",)}, {"signed_in": able()}, id="3.1.2.1 a factor does not reach the wish"),
+        pytest.param(
+            {"acr_values": ("aal2",)} | prompt(Prompt.NONE),
+            {"signed_in": able()},
+            id="3.1.2.1 prompt=none, and a wish stays a wish",
+        ),
         pytest.param({"claims": ESSENTIAL}, {"signed_in": session(acr="aal2")}, id="5.5.1.1 the essential acr"),
         pytest.param(
             {},
@@ -200,7 +215,40 @@ def test_an_essential_acr_that_cannot_be_met_is_refused(request_, changed):
 def test_a_login_says_which_strength_is_needed():
     assert step({"claims": ESSENTIAL}).acr_values == ("aal2", "aal3")
     assert step({"claims": ESSENTIAL}, signed_in=None).acr_values == ("aal2", "aal3")
-    assert step({"acr_values": ("aal3", "aal2")}).acr_values == ("aal2",)
+
+
+@pytest.mark.attack(17)
+@pytest.mark.parametrize("is_fresh", [False, True])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param({"acr_values": ("aal2",)}, id="3.1.2.1 wished for"),
+        pytest.param({"acr_values": ("aal3", "aal2")}, id="3.1.2.1 wished for among others"),
+        pytest.param({"claims": ESSENTIAL}, id="5.5.1.1 essential"),
+    ],
+)
+def test_who_has_a_second_factor_is_asked_for_that_alone(request_, is_fresh):
+    signed_in = able(auth_time=JUST_NOW) if is_fresh else able()
+    assert step(request_, signed_in=signed_in) == AskSecondFactor(user=USER, session=signed_in.session)
+
+
+def test_an_essential_strength_is_no_page_where_none_may_be_shown():
+    found = step({"claims": ESSENTIAL} | prompt(Prompt.NONE), signed_in=able())
+    assert isinstance(found, Refuse)
+    assert found.error.refusal == Refusal.LOGIN_NEEDED
+
+
+def test_an_essential_strength_beyond_the_second_factor_asks_for_a_login():
+    essential = {"id_token": {"acr": {"essential": True, "value": "aal3"}}}
+    found = step({"claims": essential}, signed_in=able(), offered_acrs={"aal1", "aal2", "aal3"})
+    assert isinstance(found, Login)
+
+
+@pytest.mark.parametrize(
+    ("request_", "asks"), [({}, False), ({"acr_values": ("aal1",)}, True), ({"claims": ESSENTIAL}, True)]
+)
+def test_a_request_asks_for_a_strength_or_not(request_, asks):
+    assert asks_for_acr(replace(REQUEST, **request_)) is asks
 
 
 @pytest.mark.parametrize(

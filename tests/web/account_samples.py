@@ -55,6 +55,16 @@ PAGES = {
     "account/profile.html": PROFILE,
     "account/email.html": EMAIL,
     "account/password.html": PASSWORD,
+    "account/factors.html": GROUND
+    | {
+        "is_set": False,
+        "codes_left": 0,
+        "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP",
+        "picture": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E",
+        "wait_seconds": 0,
+    },
+    "account/recovery_codes.html": GROUND
+    | {"codes": ("k3qw-9zx4-0011",), "text": "k3qw-9zx4-0011", "download": "data:text/plain;charset=utf-8,k3qw"},
     "account/devices.html": GROUND | {"devices": (DEVICE, DEVICE)},
     "account/apps.html": GROUND | {"apps": (APP,), "token_minutes": 5},
     "account/activity.html": GROUND | {"lines": (LINE,), "is_first": False, "older": "cursor"},

@@ -71,9 +71,20 @@ FORM_POST = {
     "client_name": "Notes",
 }
 
+SECOND_FACTOR = {
+    "action": "/second-factor/1",
+    "csrf": "token",
+    "user_name": "Ann",
+    "is_recovery": False,
+    "problem": None,
+    "wait_seconds": 0,
+}
+
 PAGES = {
     "home.html": HOME,
     "login/login.html": LOGIN,
+    "second_factor/ask.html": SECOND_FACTOR,
+    "second_factor/over.html": {"sign_in": "/login"},
     "consent/consent.html": CONSENT,
     "end_session/confirm.html": CONFIRM,
     "end_session/signed_out.html": SIGNED_OUT,

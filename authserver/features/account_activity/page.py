@@ -56,7 +56,7 @@ def _line(call: Call, visit: Visit, event: AuditEvent) -> Line:
     words = EVENTS[event.event]
     if event.event == "user_signed_in":
         way = str(event.detail.get("amr", "")).split()
-        words = next((SIGN_IN_WAYS[word] for word in way if word in SIGN_IN_WAYS), words)
+        words = next((said for word, said in SIGN_IN_WAYS.items() if word in way), words)
     return Line(
         what=pages.words(words),
         app=client.client_name if client is not None else "",

@@ -27,6 +27,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "password_reset": N_("A forgotten password was replaced"),
     "password_set": N_("A new password was set"),
     "profile_changed": N_("Profile changed"),
+    "recovery_code_used": N_("A recovery code was used"),
+    "recovery_codes_made": N_("New recovery codes made"),
+    "second_factor_added": N_("Second factor added"),
+    "second_factor_removed": N_("Second factor removed"),
+    "second_factor_wrong": N_("A wrong second factor was entered"),
+    "second_factors_reset": N_("Second factor removed"),
     "session_ended": N_("Signed out"),
     "user_created": N_("Account made"),
     "user_disabled": N_("Account turned off"),
@@ -36,10 +42,11 @@ EVENTS: Final[Mapping[str, str]] = {
     "user_updated": N_("Account changed"),
 }
 
-# The first of a sign-in's methods (RFC 8176) that has words of its own says how somebody signed in.
+# The first of these methods (RFC 8176) that a sign-in used says how somebody signed in.
 SIGN_IN_WAYS: Final[Mapping[str, str]] = {
     "swk": N_("Signed in with a passkey"),
     "hwk": N_("Signed in with a passkey"),
+    "recovery": N_("Signed in with a recovery code"),
     "otp": N_("Signed in with password and a code"),
     "email": N_("Signed in with a code by mail"),
     "pwd": N_("Signed in with the password"),

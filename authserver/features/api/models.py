@@ -6,7 +6,8 @@ from datetime import date, datetime  # noqa: TC003 - pydantic reads the annotati
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID  # noqa: TC003 - the same
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 _EXAMPLE_ID: Final = "01890000-0000-7000-8000-00000000000a"
 
@@ -28,14 +29,41 @@ class ClientRequest(BaseModel):
 
 
 class LoginRequest(ClientRequest):
-    """A user name or a verified e-mail address, and its password."""
+    """A user name or a verified e-mail address, and its password; or the second step: `auth_session` and `code`."""
 
     model_config = _example(client_id="demo-phone", username="ann@example.org", password="correct horse ann")  # noqa: S106
 
-    username: Text
-    password: Secret
+    auth_session: Annotated[Secret | None, Field(description="From the 401 that asked for a second factor.")] = None
+    code: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)] | None,
+        Field(description="Of the authenticator app, or a recovery code.", examples=["482 913"], validate_default=True),
+    ] = None
+    username: Annotated[Text | None, Field(validate_default=True)] = None
+    password: Annotated[Secret | None, Field(validate_default=True)] = None
     scope: Annotated[str | None, Field(description="All the client registered for APIs, unless named.")] = None
     resource: Annotated[list[Text] | None, Field(description="RFC 8707 §2.", max_length=20)] = None
+
+    @field_validator("code")
+    @classmethod
+    def _belongs_to_a_session(cls, code: str | None, info: ValidationInfo) -> str | None:
+        """Take a code and the session it is for together or not at all."""
+        has_session = info.data.get("auth_session") is not None
+        if code is None and has_session:
+            raise PydanticCustomError("missing", "Field required")
+        if code is not None and not has_session:
+            raise PydanticCustomError("malformed", "a code comes with the auth_session it was asked for with")
+        return code
+
+    @field_validator("username", "password")
+    @classmethod
+    def _belongs_to_the_first_step(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Ask for both where no session is brought along, and for neither where one is."""
+        has_session = info.data.get("auth_session") is not None
+        if value is None and not has_session:
+            raise PydanticCustomError("missing", "Field required")
+        if value is not None and has_session:
+            raise PydanticCustomError("malformed", "the auth_session stands for it already")
+        return value
 
 
 class RegisterRequest(ClientRequest):

@@ -12,13 +12,14 @@ from authserver.features.api.documents import REFUSALS
 from authserver.features.api.models import LoginRequest, LogoutRequest, RefreshRequest, Tokens
 from authserver.oauth.resource import choose_target, parse_resources
 from authserver.oauth.scope import parse_scope
-from authserver.steps.app_sign_in import sign_in_app
+from authserver.steps.app_sign_in import Waiting, finish_app_sign_in, sign_in_app
 from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue
 from authserver.steps.legacy_tokens import exchange_legacy_token, is_taken
 from authserver.steps.login import prove_by_password
 from authserver.steps.revoke_token import revoke_token
 from authserver.web.answers import NO_STORE, Answer
+from authserver.web.problems import SecondFactorNeededError
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -35,11 +36,22 @@ async def login(request: Request, body: LoginRequest, call: TheCall) -> Response
 
     The refresh token is there where the client may refresh. 403 `password_wrong` for an unknown user and a wrong
     password alike, 429 with `Retry-After` after too many tries.
+
+    Who has a second factor gets no tokens yet but 401 `second_factor_needed` with `auth_session` and `next`: within ten
+    minutes send the `auth_session` with the `code` of the authenticator app, or a recovery code, in place of username
+    and password. 403 `second_factor_wrong` for a wrong or used code, `second_factor_over` where the sign-in
+    has to start again.
     """
     client = await identify(call, body)
     target = find_target(call, client, body.scope, body.resource)
-    proven = await prove_by_password(call, body.username, body.password)
-    authorization = await sign_in_app(call, client, proven, target)
+    if body.auth_session is not None:
+        authorization = await finish_app_sign_in(call, client, body.auth_session, body.code or "", target)
+    else:
+        proven = await prove_by_password(call, body.username or "", body.password or "")
+        result = await sign_in_app(call, client, proven, target)
+        if isinstance(result, Waiting):
+            raise SecondFactorNeededError(result.auth_session, "totp")
+        authorization = result
     return respond(request, issue(call, client, authorization, "api_login"))
 
 

@@ -8,9 +8,9 @@ from authserver.feature import Endpoint, Feature
 from authserver.features.authorize.endpoint import authorize, resume
 from authserver.oauth.authorization_request import PROMPTS_OFFERED
 from authserver.oauth.scope import OIDC_SCOPES
+from authserver.oauth.second_factor_rules import OFFERED_ACRS
 from authserver.oauth.values import Prompt, ResponseMode
 from authserver.settings import SignUp
-from authserver.steps.login import OFFERED_ACRS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

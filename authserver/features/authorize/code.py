@@ -9,7 +9,7 @@ from uuid import UUID
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import get_user, may_issue
-from authserver.oauth.interaction import AskConsent, Issue, Login, SignedIn
+from authserver.oauth.interaction import AskConsent, Issue, Login, SignedIn, asks_for_acr
 from authserver.oauth.values import AuthorizationCode, Transaction
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.authorization import weigh
@@ -62,7 +62,7 @@ async def issue_at_once(
     just now; then nothing is stored.
     """
     cookie_hash = find_session_hash(call)
-    if cookie_hash is None:
+    if cookie_hash is None or asks_for_acr(request):  # what the user could prove is not loaded with the others
         return None
     code = new_secret(Prefix.AUTHORIZATION_CODE)
     code_hash = hash_secret(code)

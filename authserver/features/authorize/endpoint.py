@@ -10,7 +10,7 @@ from authserver.features.authorize.code import issue_at_once, issue_code
 from authserver.ids import uuid7
 from authserver.oauth.authorization_request import AuthorizationError, Checked
 from authserver.oauth.errors import OAuthError
-from authserver.oauth.interaction import AskConsent, Issue, Login, LoginReason, Refuse
+from authserver.oauth.interaction import AskConsent, AskSecondFactor, Issue, Login, LoginReason, Refuse
 from authserver.oauth.values import Transaction
 from authserver.settings import SignUp
 from authserver.steps.account import RESTORE
@@ -24,6 +24,7 @@ from authserver.steps.authorization import (
 )
 from authserver.steps.browser_session import ask_by_get, find_browser_hash, open_browser
 from authserver.steps.id_token_hint import read_hint
+from authserver.steps.second_factor import SECOND_FACTOR, begin_step_up
 from authserver.store import transactions
 from authserver.web.answers import redirect_answer
 
@@ -61,7 +62,7 @@ async def authorize(call: Call, form: Params) -> Answer:
             expires_at=now + TRANSACTION_LIFETIME,
         )
         progress = await judge(call, tx, request, transaction, hint_subject)
-        if isinstance(progress.step, Login | AskConsent):
+        if isinstance(progress.step, Login | AskSecondFactor | AskConsent):
             await transactions.add(tx, transaction)
     return (await _answer(call, progress)).with_headers(*browser.headers)
 
@@ -88,6 +89,9 @@ async def _answer(call: Call, progress: Progress) -> Answer:
         wants_account = step.reason is LoginReason.NEW_ACCOUNT and call.services.settings.sign_up is not SignUp.OFF
         page = "signup" if wants_account else "login"
         return redirect_answer(f"/{page}/{transaction.id}", log={"client": transaction.client_id})
+    if isinstance(step, AskSecondFactor):
+        pending = await begin_step_up(call, step.session, transaction)
+        return redirect_answer(f"{SECOND_FACTOR}/{pending.id}", log={"client": transaction.client_id})
     if isinstance(step, AskConsent):
         return redirect_answer(f"/consent/{transaction.id}", log={"client": transaction.client_id})
     code = ""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.interaction import Login
+from authserver.oauth.second_factor_rules import PendingSignIn
 from authserver.phases import UnavailableError
 from authserver.steps.authorization import load_progress, respond_error
 from authserver.steps.browser_session import (
@@ -19,6 +20,7 @@ from authserver.steps.browser_session import (
     open_browser,
 )
 from authserver.steps.login import prove_by_password, sign_in
+from authserver.steps.second_factor import SECOND_FACTOR
 from authserver.web.answers import redirect_answer
 from authserver.web.csrf import foreign_form
 from authserver.web.pages import Link
@@ -73,9 +75,7 @@ async def _begin_again(call: Call) -> Form:
         signed_in = await find_signed_in(call, tx)
     if signed_in is None:
         return Form()
-    return Form(
-        username=signed_in.user.username, shared_computer=signed_in.session.shared_computer, is_signed_in=True
-    )
+    return Form(username=signed_in.user.username, shared_computer=signed_in.session.shared_computer, is_signed_in=True)
 
 
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
@@ -90,7 +90,8 @@ async def _submit(call: Call, params: Params, form: Form, progress: Progress | N
         return _page(call, form, progress, problem=problem, status=422)
     try:
         proven = await prove_by_password(call, form.username, password or "")
-        started = await sign_in(call, proven, shared_computer=form.shared_computer)
+        transaction_id = progress.transaction.id if progress is not None else None
+        started = await sign_in(call, proven, shared_computer=form.shared_computer, transaction_id=transaction_id)
     except OAuthError as error:
         if error.refusal not in _PROBLEMS:
             raise
@@ -100,6 +101,8 @@ async def _submit(call: Call, params: Params, form: Form, progress: Progress | N
     except UnavailableError as error:
         page = _page(call, form, progress, problem="busy", status=503)
         return page.with_headers(("retry-after", str(error.retry_after)))
+    if isinstance(started, PendingSignIn):
+        return redirect_answer(f"{SECOND_FACTOR}/{started.id}", log={"user": str(proven.user.id)})
     back = f"/authorize/{progress.transaction.id}" if progress is not None else "/"
     return redirect_answer(back, *started.headers, log={"user": str(proven.user.id)})
 
