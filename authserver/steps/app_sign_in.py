@@ -7,6 +7,7 @@ which one's own app never asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from authserver.ids import uuid7
@@ -17,7 +18,7 @@ from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS
 from authserver.oauth.values import User
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
-from authserver.steps.granting import Basis, begin_grant, build_authorization
+from authserver.steps.granting import Basis, begin_grant, build_authorization, with_places
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
 from authserver.steps.second_factor import begin_pending, redeem, sign_in_over
@@ -65,20 +66,22 @@ class Waiting:
 
 async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, target: Target) -> Authorization | Waiting:
     """Begin a grant of a user who has just proven themselves to an app of our own, with all factors they have."""
-    await call.services.status_indexes.stock()
     auth_session = new_secret(Prefix.AUTH_SESSION)
-    async with call.services.engine.begin() as tx:
-        user = await confirm(tx, proven)
-        if await second_factors.has_second_factor(tx, user.id):
-            app = (client.client_id, hash_secret(auth_session))
-            await begin_pending(call, tx, user, amr=AMR_PASSWORD, app=app)
-            return Waiting(auth_session=auth_session)
-        return await begin_app_grant(call, tx, client, user, target, event="user_signed_in")
+
+    async def begin() -> Authorization | Waiting:
+        async with call.services.engine.begin() as tx:
+            user = await confirm(tx, proven)
+            if await second_factors.has_second_factor(tx, user.id):
+                app = (client.client_id, hash_secret(auth_session))
+                await begin_pending(call, tx, user, amr=AMR_PASSWORD, app=app)
+                return Waiting(auth_session=auth_session)
+            return await begin_app_grant(call, tx, client, user, target, event="user_signed_in")
+
+    return await with_places(call, begin)
 
 
 async def finish_app_sign_in(call: Call, client: Client, auth_session: str, text: str, target: Target) -> Authorization:
     """Take the second factor in the app that the first one was given in, and begin the grant; raise as ``redeem``."""
-    await call.services.status_indexes.stock()
 
     async def find(tx: Tx) -> PendingSignIn:
         pending = await second_factors.find_pending_of_app(tx, hash_secret(auth_session), client.client_id)
@@ -91,7 +94,7 @@ async def finish_app_sign_in(call: Call, client: Client, auth_session: str, text
             call, tx, client, user, target, event="user_signed_in", acr=ACR_TWO_FACTORS, amr=amr
         )
 
-    return await redeem(call, text, find=find, fulfil=fulfil)
+    return await with_places(call, partial(redeem, call, text, find=find, fulfil=fulfil))
 
 
 async def open_account(call: Call, client: Client, account: AppAccount, target: Target) -> Opened:
@@ -102,7 +105,10 @@ async def open_account(call: Call, client: Client, account: AppAccount, target: 
     """
     await reserve_visit(call)
     password_hash = await call.services.hasher.hash(account.password)
-    await call.services.status_indexes.stock()
+    return await with_places(call, partial(_open, call, client, account, password_hash, target))
+
+
+async def _open(call: Call, client: Client, account: AppAccount, password_hash: str, target: Target) -> Opened:
     async with call.services.engine.begin() as tx:
         now = await tx.now()
         user = User(

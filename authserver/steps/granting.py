@@ -6,22 +6,25 @@ The same whether an authorization code is redeemed, a refresh token comes back, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from authserver.oauth.refresh_rules import whole_seconds
 from authserver.oauth.scope import effective_scope
 from authserver.oauth.values import Authorization, Grant
 from authserver.sealing.opaque import hash_secret, new_grant_secret
 from authserver.steps.lifetimes import access_token_lifetime, refresh_token_absolute_lifetime
+from authserver.store.engine import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from authserver.feature import Call
     from authserver.oauth.resource import Target
     from authserver.oauth.values import Client, User
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +49,25 @@ class NewGrant:
     refresh_token: str | None
 
 
+async def with_places(call: Call, begin: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``begin`` returns, which opens a transaction and begins a grant in it; no transaction is open.
+
+    Where a failover forgot which places in status lists are ours, and gave them to another process, it runs once more.
+    A ConflictError of that second time is about something else.
+    """
+    await call.services.status_indexes.stock()
+    try:
+        return await begin()
+    except ConflictError:
+        call.services.status_indexes.give_up()
+        await call.services.status_indexes.stock()
+    return await begin()
+
+
 def begin_grant(call: Call, client: Client, basis: Basis, now: datetime) -> NewGrant:
     """Return a new grant as of ``now``, the database's clock; its secret is in the token only.
 
-    Whoever stores it has let ``status_indexes.stock()`` run before, with no transaction open.
+    Whoever stores it does so within :func:`with_places`, or has stocked ``status_indexes`` before.
     """
     secret = new_grant_secret()
     grant = Grant(

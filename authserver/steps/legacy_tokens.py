@@ -9,6 +9,7 @@ from authserver.jose.legacy_tokens import verify_legacy_token
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.legacy_tokens import read_legacy_token, refuse_legacy
 from authserver.steps.app_sign_in import begin_app_grant
+from authserver.steps.granting import with_places
 from authserver.store import imported_ids, replays, users
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ async def exchange_legacy_token(call: Call, client: Client, token: str, target: 
     Whoever loses the answer signs in again: a second use cannot be told from a thief's.
     """
     legacy = _read(call, token)
-    await call.services.status_indexes.stock()
-    async with call.services.engine.begin() as tx:
-        try:
-            return await _exchange(call, tx, client, legacy, target)
-        except OAuthError as error:  # inside, so that the transaction commits: a used token stays used
-            refusal = error
-    raise refusal
+
+    async def begin() -> Authorization:
+        async with call.services.engine.begin() as tx:
+            try:
+                return await _exchange(call, tx, client, legacy, target)
+            except OAuthError as error:  # inside, so that the transaction commits: a used token stays used
+                refusal = error
+        raise refusal
+
+    return await with_places(call, begin)
 
 
 async def _exchange(call: Call, tx: Tx, client: Client, legacy: LegacyToken, target: Target) -> Authorization:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from authserver.oauth.status_list import place_at
 from authserver.store import clients, users
 from authserver.web.cookies import DEVICE
 from tests.features.test_api import PHONE, PHRASE, Api, code_of
@@ -362,3 +363,24 @@ async def test_an_app_that_is_not_our_own_any_more_gets_nothing_at_the_api(apps)
     refreshed = await apps.post("refresh", client_id="phone-app", refresh_token=tokens["refresh_token"])
     shown = await apps.ask("GET", "profile", tokens["access_token"])
     assert (refreshed.status_code, shown.status_code) == (403, 403)
+
+
+@pytest.mark.attack(109)
+async def test_a_token_that_is_none_costs_no_code(apps):
+    tokens = (await apps.register()).json()
+    code = (await last_mail(apps.server, "new@example.org")).code
+    body = {"client_id": "phone-app", "verification_id": tokens["verification_id"], "code": code}
+    assert (await apps.post("verify", refresh_token="asr_x", **body)).status_code == 400
+    assert (await apps.post("verify", refresh_token=tokens["refresh_token"], **body)).status_code == 200
+
+
+@pytest.mark.fault("B28")
+@pytest.mark.parametrize("path", ["login", "register"])
+async def test_a_place_that_a_failover_gave_to_another_process_is_no_fault_of_a_person(apps, path):
+    server = apps.server
+    await apps.tokens()
+    (block,) = server.services.status_indexes._blocks
+    taken = place_at(block.seed, block.number, block.first)
+    await server.execute(f"UPDATE grants SET status_index = {taken}")
+    answer = await (apps.login(scope="notes:read") if path == "login" else apps.register())
+    assert answer.status_code in {200, 201}, answer.text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from authserver.feature import Caller
 from authserver.features.api.callers import Signed, TheCall, identify, respond
 from authserver.features.api.documents import REFUSALS
 from authserver.features.api.models import (
@@ -21,12 +22,13 @@ from authserver.features.api.models import (
     Tokens,
     VerifyRequest,
 )
-from authserver.features.api.tokens import REFRESH, find_target, refresh_grant
+from authserver.features.api.tokens import REFRESH, find_target, prepare_refresh
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.operations.errors import OperationError
 from authserver.operations.user_rules import parse_username
 from authserver.steps.app_sign_in import AppAccount, open_account
 from authserver.steps.change_password import change_password
+from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue, log_of, sign_tokens
 from authserver.steps.new_password import PasswordRefusedError
 from authserver.steps.reset_password import begin_reset, reset_by_code
@@ -75,8 +77,9 @@ async def register(request: Request, body: RegisterRequest, call: TheCall) -> Re
 async def verify(request: Request, body: VerifyRequest, call: TheCall) -> Response:
     """Take the code from the mail and answer with a fresh pair that has what the proven address opens."""
     client = await identify(call, body)
+    refresh = await prepare_refresh(call, client, body.refresh_token)  # before: what is no token of ours costs no code
     await finish_verification(call, body.verification_id, body.code, browser_hash=None)
-    authorization = await refresh_grant(call, client, body.refresh_token)
+    authorization = await decide_on_grant(call, Caller(client=client), refresh.grant_id, refresh.decide)
     return respond(request, issue(call, client, authorization, REFRESH))
 
 

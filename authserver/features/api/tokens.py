@@ -24,7 +24,7 @@ from authserver.web.problems import SecondFactorNeededError
 if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.resource import Target
-    from authserver.oauth.values import Authorization, Client
+    from authserver.oauth.values import Client
 
 REFRESH: Final = "refresh_token"
 router = APIRouter(tags=["Tokens"], responses=REFUSALS)
@@ -66,7 +66,9 @@ async def refresh(request: Request, body: RefreshRequest, call: TheCall) -> Resp
         target = find_target(call, client, body.scope, body.resource)
         authorization = await exchange_legacy_token(call, client, body.refresh_token, target)
     else:
-        authorization = await refresh_grant(call, client, body.refresh_token, scope=body.scope, resource=body.resource)
+        token, scope, resource = body.refresh_token, body.scope, body.resource
+        prepared = await prepare_refresh(call, client, token, scope=scope, resource=resource)
+        authorization = await decide_on_grant(call, Caller(client=client), prepared.grant_id, prepared.decide)
     return respond(request, issue(call, client, authorization, REFRESH))
 
 
@@ -93,12 +95,12 @@ def find_target(call: Call, client: Client, scope: str | None, resource: list[st
     return choose_target(client, parse_scope(scope), parse_resources(resource or ()), call.services.directory.resources)
 
 
-async def refresh_grant(
+async def prepare_refresh(
     call: Call, client: Client, refresh_token: str, *, scope: str | None = None, resource: list[str] | None = None
-) -> Authorization:
-    """Run the token endpoint's own grant type on the members of a body."""
+) -> PreparedOnGrant:
+    """Let the token endpoint's own grant type read the members of a body; raise where that is no token of ours."""
     form: dict[str, Any] = {"refresh_token": refresh_token, "scope": scope, "resource": resource}
     prepared = await call.services.grant_types[REFRESH].prepare(call, client, params_of(form))
     if not isinstance(prepared, PreparedOnGrant):
         raise TypeError("a refresh token stands for a grant")
-    return await decide_on_grant(call, Caller(client=client), prepared.grant_id, prepared.decide)
+    return prepared
