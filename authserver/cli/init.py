@@ -5,7 +5,7 @@ from authserver.cli.desk import read_settings
 from authserver.cli.failure import CommandFailedError
 from authserver.cli.initialize import prepare
 from authserver.cli.records import record_signing_key
-from authserver.cli.terminal import Terminal
+from authserver.cli.terminal import Record, Terminal
 from authserver.sealing.keyring_file import VARIABLE
 
 app = make_single()
@@ -32,12 +32,13 @@ async def init(terminal: Terminal) -> None:
             f"This installation exists already: {ring} and the signing keys are there.",
             fix="Nothing was changed. To bring the schema to this version: authserver migrate",
         )
+    signing_keys = [record_signing_key(listing) for listing in made.signing_keys]
     terminal.show(
         {
             "issuer": settings.issuer,
-            "sealing_key_file": str(settings.sealing_key_file),
+            "sealing_key_file": None if settings.sealing_key is not None else str(settings.sealing_key_file),
             "sealing_key_made": made.sealing_key,
-            "signing_keys": [record_signing_key(listing) for listing in made.signing_keys],
+            "signing_keys": signing_keys if terminal.as_json else [_tell(key) for key in signing_keys],
         }
     )
     terminal.say(
@@ -45,3 +46,8 @@ async def init(terminal: Terminal) -> None:
         "Next: authserver users create USERNAME --email E --admin\n"
         "      authserver serve"
     )
+
+
+def _tell(key: Record) -> str:
+    """Return what people want to know of a new key; `keys list` has its times."""
+    return f"{key['kid']} ({key['alg']}, {key['state']})"

@@ -170,7 +170,7 @@ def _parse(text: bytes, place: str) -> Mapping[str, bytes]:
             # the line itself is a secret, even a broken one
             message = (
                 f"{place}, line {number}: expected `id:base64 of {KEY_BYTES} bytes` with an id of its own "
-                "(letters, digits, _ and -). Bring the file back from the backup."
+                "(letters, digits, _ and -). Bring it back from the backup."
             )
             raise SealingKeyError(message)
         keys[key_id] = material

@@ -27,6 +27,13 @@ def test_init_makes_the_sealing_key_the_schema_and_the_first_keys(blank, here):
     assert blank("keys", "list", "--json").json == made.json["signing_keys"]
 
 
+def test_init_tells_people_the_keys_in_words(blank):
+    told = blank("init")
+    for key in blank("keys", "list", "--json").json:
+        assert f"{key['kid']} ({key['alg']}, {key['state']})" in told.out
+    assert "{" not in told.out
+
+
 def test_init_never_overwrites(blank, here):
     assert blank("init").code == 0
     key, keys = (here / KEY).read_bytes(), blank("keys", "list", "--json").json

@@ -285,7 +285,7 @@ def test_a_key_from_the_environment_needs_no_file_and_is_changed_there(run, here
         monkeypatch.setenv(f"AUTHSERVER_{name}", value)
     monkeypatch.setenv("AUTHSERVER_EPOCH_FILE", str(here / "epoch"))
     made = run("init", "--json")
-    assert (made.code, made.json["sealing_key_made"]) == (0, False)
+    assert (made.code, made.json["sealing_key_made"], made.json["sealing_key_file"]) == (0, False, None)
     assert not KEY.exists()
     assert (here / "epoch").read_text() == "1\n"
     refused = run("keys", "rewrap", "--add", "--json")
