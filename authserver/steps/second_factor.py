@@ -233,12 +233,15 @@ async def _load(call: Call, tx: Tx, pending_id: str) -> PendingSignIn | None:
 
 
 async def _prove(call: Call, tx: Tx, found: PendingSignIn, typed: TypedFactor) -> tuple[PendingSignIn, User]:
-    """Count the try, first at the account, then on the row, and compare."""
+    """Count the try, first at the account, then on the row, and compare.
+
+    The user is held before both, as whoever cuts them off has the user first and this row last (DESIGN §3).
+    """
+    user = await users.lock_for_share(tx, found.user_id)
     attempt = await reserve_try(call, tx, found.user_id)
     pending = await second_factors.claim_try(tx, found)
     if pending is None:
         raise sign_in_over()
-    user = await users.lock_for_share(tx, pending.user_id)
     if user is None or not user.may_sign_in:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
     if not await _use(call, tx, user, typed):
