@@ -19,8 +19,9 @@ from authserver.cli.terminal import Record, Terminal, tell_age
 from authserver.operations import key_revocation, keys
 from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import Rotation
-from authserver.operations.rewrap import count_superseded
+from authserver.operations.rewrap import check_opens, count_superseded
 from authserver.operations.rewrap import rewrap as rewrap_all
+from authserver.sealing.box import Box
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import VARIABLE, SealingKeyError, add_key
 from authserver.sealing.records import SigningKey
@@ -81,7 +82,7 @@ async def rotate(
     the new algorithm when discovery announces it.
     """
     async with open_desk(terminal) as desk:
-        box = open_box(desk.settings)
+        box = await _open_right_box(desk)
         operator = desk.operator.rehearsing() if dry_run else desk.operator
         if add is not None:
             listing = await keys.begin_algorithm(operator, box, add, hurry=now)
@@ -129,7 +130,7 @@ async def revoke(
     database and beside the sealing key.
     """
     async with open_desk(terminal) as desk:
-        box = open_box(desk.settings)
+        box = await _open_right_box(desk)
         done = await key_revocation.revoke(desk.operator.rehearsing(), box, kid, emergency=emergency)
         if terminal.may_go_on(_tell_effect(done), yes=yes, dry_run=dry_run):
             done = await key_revocation.revoke(desk.operator, box, kid, emergency=emergency, reason=reason)
@@ -211,6 +212,13 @@ async def export(
             typer.echo(await keys.export_pem(desk.operator, kid), nl=False)
         else:
             typer.echo(await keys.export_jwks(desk.operator))
+
+
+async def _open_right_box(desk: Desk) -> Box:
+    """Read the sealing key; refuse one that is not the servers': they could not open what is made under it."""
+    box = open_box(desk.settings)
+    await check_opens(desk.operator, box)
+    return box
 
 
 async def _wait(terminal: Terminal, desk: Desk, moment: datetime) -> None:

@@ -245,6 +245,18 @@ def test_sealing_keys_are_changed_in_two_commands(installed, here):
 
 
 @pytest.mark.fault("B13")
+def test_no_key_is_made_under_a_sealing_key_that_is_not_the_servers(installed, es256):
+    before = states(installed)
+    KEY.write_text(f"k1:{base64.b64encode(bytes(32)).decode()}\n")
+    for command in (["rotate"], ["rotate", "--add", "EdDSA"], ["revoke", es256[0], "--emergency", "--yes"]):
+        refused = installed("keys", *command, "--json")
+        assert refused.code == 1
+        assert "cannot be opened" in refused.problem["detail"]
+        assert "Bring the sealing key back" in refused.problem["fix"]
+    assert states(installed) == before
+
+
+@pytest.mark.fault("B13")
 def test_sealing_anew_stops_before_the_first_row_where_a_key_is_missing(installed, here):
     KEY.write_text(f"k9:{base64.b64encode(b'x' * 32).decode()}\n")
     refused = installed("keys", "rewrap", "--json")
