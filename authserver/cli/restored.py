@@ -11,6 +11,7 @@ from authserver.cli.options import DryRun, Yes
 from authserver.cli.terminal import Terminal
 from authserver.operations.key_revocation import bury_again, find_risen
 from authserver.operations.restore import accept_backup
+from authserver.operations.rewrap import check_opens
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.tombstones import Tombstones, TombstonesError
 
@@ -43,6 +44,8 @@ async def restored(
         tombstones = _read_tombstones(epoch_file)
         risen = await find_risen(desk.operator, tombstones)
         box = open_box(desk.settings) if risen else None
+        if box is not None:  # keys are made to follow those that end
+            await check_opens(desk.operator, box)
         result = await accept_backup(desk.operator.rehearsing(), epoch_file, keep=keep)
         effect = (
             f"{result.sessions} sessions end, {result.grants} grants are revoked, "
