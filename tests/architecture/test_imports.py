@@ -35,7 +35,7 @@ MAY_SWALLOW_EVERYTHING = {
 }
 
 # Imported where they are used: each costs a fresh `serve` process memory and start-up time.
-LAZY = ["aiosmtplib", "alembic", "fastapi", "typer", "webauthn", "authlib.integrations"]
+LAZY = ["aiosmtplib", "alembic", "fastapi", "pyotp", "segno", "typer", "webauthn", "authlib.integrations"]
 # The same for what is there whether or not it is used: structlog would bring rich, which brings the others.
 NEVER = ["rich.console", "pygments", "attr"]
 BY_DATABASE = ["psycopg"]  # a server on SQLite has no use for it

@@ -19,7 +19,7 @@ from authserver.web.static import static_files
 from tests.browser.conftest import unexpected, watch
 from tests.language.pseudo import Pseudo
 from tests.web import account_samples, sign_up_samples
-from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SIGNED_OUT
+from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SECOND_FACTOR, SIGNED_OUT
 
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
 STATES: Final = {
@@ -41,6 +41,12 @@ STATES: Final = {
             "client_uri": "https://notes.example.org/",
             "scopes": tuple(ScopeLine(scope=scope) for scope in SCOPES),
         },
+    ),
+    "second factor, wrong": ("second_factor/ask.html", SECOND_FACTOR | {"problem": "wrong"}),
+    "second factor, recovery": ("second_factor/ask.html", SECOND_FACTOR | {"is_recovery": True}),
+    "second factor, throttled": (
+        "second_factor/ask.html",
+        SECOND_FACTOR | {"problem": "throttled", "wait_seconds": 42},
     ),
     **account_samples.STATES,
     **sign_up_samples.STATES,

@@ -13,7 +13,7 @@ VERBS = {
     "keys": {"list", "rotate", "revoke", "rewrap", "export"},
     "clients": {"create", "list", "show", "update", "rotate-secret", "delete"},
     "resources": {"create", "list", "show", "update", "delete"},
-    "users": {"create", "list", "show", "update", "disable", "enable", "set-password", "delete"},
+    "users": {"create", "list", "show", "update", "disable", "enable", "set-password", "reset-factors", "delete"},
     "registration-tokens": {"create", "list", "revoke"},
     "grants": {"list", "revoke"},
     "sessions": {"list", "revoke"},

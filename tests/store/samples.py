@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
+from authserver.oauth.second_factor_rules import PendingSignIn
 from authserver.oauth.values import (
     AuthMethod,
     AuthorizationCode,
@@ -171,3 +172,17 @@ MAILED_CODE = MailedCode(
     created_at=NOW,
     expires_at=FUTURE,
 )
+PENDING = PendingSignIn(
+    id=UUID("01a1fd00-0000-7000-8000-00000000000f"),
+    user_id=USER.id,
+    binding_hash=b"browser",
+    client_id=None,
+    transaction_id=None,
+    session_id=None,
+    amr=("pwd",),
+    shared_computer=False,
+    attempts=0,
+    created_at=NOW,
+    expires_at=FUTURE,
+)
+TOTP = {"user_id": USER.id, "sealed": b"sealed", "last_step": 0, "created_at": PAST, "confirmed_at": PAST}

@@ -17,6 +17,7 @@ from authserver.store import (
     mailed_codes,
     registration_tokens,
     replays,
+    second_factors,
     sessions,
     sign_ups,
     transactions,
@@ -25,7 +26,7 @@ from authserver.store import (
 from authserver.store.attempts import AttemptKey, Attempts
 from authserver.store.purge import DELETED_KEPT, REFUSALS_KEPT, purge_expired
 from authserver.store.registration_tokens import RegistrationToken
-from authserver.store.tables import OutboxMails
+from authserver.store.tables import OutboxMails, TotpSecrets
 from tests.store.samples import (
     CLIENT,
     CODE,
@@ -34,8 +35,10 @@ from tests.store.samples import (
     MAILED_CODE,
     NOW,
     PAST,
+    PENDING,
     SESSION,
     SIGN_UP,
+    TOTP,
     TRANSACTION,
     USER,
 )
@@ -84,6 +87,8 @@ async def store_one_of_each(engine, at):
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, replace(SIGN_UP, id=OVER, expires_at=at))
         await mailed_codes.add(tx, replace(MAILED_CODE, id=OVER, link_hash=b"over", expires_at=at))
+        await second_factors.add_pending(tx, replace(PENDING, id=OVER, binding_hash=b"over", expires_at=at))
+        await tx.execute(insert(TotpSecrets).values(TOTP | {"user_id": OVER, "created_at": at, "confirmed_at": None}))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"id": OVER, "settled_at": at}))
 
 
@@ -100,6 +105,8 @@ async def store_one_alive_of_each(engine):
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, SIGN_UP)
         await mailed_codes.add(tx, MAILED_CODE)
+        await second_factors.add_pending(tx, PENDING)
+        await tx.execute(insert(TotpSecrets).values(TOTP))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"state": "waiting", "settled_at": None}))
 
 
@@ -132,6 +139,8 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "sessions",
         "transactions",
         "users",
+        "pending_sign_ins",
+        "totp_secrets",
     }
 
 

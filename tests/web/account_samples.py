@@ -40,6 +40,13 @@ LINE = Line(what="Signed in", app="Notes", at="21 November 2026", address="203.0
 PROFILE = GROUND | {"values": dict.fromkeys(CLAIMS, ""), "problems": {}, "spoken": {"en": "English", "de": "Deutsch"}}
 PASSWORD = GROUND | {"has_password": True, "username": "ann", "fault": None, "hints": (), "wait_seconds": 0}
 EMAIL = GROUND | {"email": "ann@example.org", "email_verified": False, "given": ""}
+FACTORS = GROUND | {
+    "is_set": False,
+    "codes_left": 0,
+    "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP",
+    "picture": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E",
+    "wait_seconds": 0,
+}
 
 PAGES = {
     "account/overview.html": GROUND
@@ -55,14 +62,7 @@ PAGES = {
     "account/profile.html": PROFILE,
     "account/email.html": EMAIL,
     "account/password.html": PASSWORD,
-    "account/factors.html": GROUND
-    | {
-        "is_set": False,
-        "codes_left": 0,
-        "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP",
-        "picture": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E",
-        "wait_seconds": 0,
-    },
+    "account/factors.html": FACTORS,
     "account/recovery_codes.html": GROUND
     | {"codes": ("k3qw-9zx4-0011",), "text": "k3qw-9zx4-0011", "download": "data:text/plain;charset=utf-8,k3qw"},
     "account/devices.html": GROUND | {"devices": (DEVICE, DEVICE)},
@@ -84,6 +84,10 @@ STATES = {
     "password, throttled": ("account/password.html", PASSWORD | {"problem": "throttled", "wait_seconds": 42}),
     "password, none": ("account/password.html", PASSWORD | {"has_password": False}),
     "e-mail, malformed": ("account/email.html", EMAIL | {"problem": "malformed", "given": "ann"}),
+    "factors, none": ("account/factors.html", FACTORS | {"secret": None, "picture": None}),
+    "factors, set": ("account/factors.html", FACTORS | {"is_set": True, "secret": None, "codes_left": 9}),
+    "factors, wrong": ("account/factors.html", FACTORS | {"problem": "wrong"}),
+    "factors, throttled": ("account/factors.html", FACTORS | {"problem": "throttled", "wait_seconds": 42}),
     "apps, none": ("account/apps.html", GROUND | {"apps": (), "token_minutes": 5}),
     "data, not sure": ("account/data.html", GROUND | {"problem": "unsure", "days": 30}),
 }
