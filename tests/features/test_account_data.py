@@ -31,6 +31,7 @@ async def test_ones_data_is_one_file_without_secrets(server):
     document = answer.json()
     assert document["account"]["email"] == USER.email
     assert document["account"]["has_password"] is True
+    assert document["account"]["has_second_factor"] is False
     assert [app["client_id"] for app in document["consents"]] == ["web-client"]
     assert [app["client_id"] for app in document["access"]] == ["web-client"]
     assert document["devices"][0]["methods"] == ["pwd"]

@@ -19,6 +19,7 @@ def build_export(
     *,
     issuer: str,
     made_at: datetime,
+    has_second_factor: bool,
     browsers: Sequence[Browser],
     given: Sequence[Given],
     held: Sequence[Grant],
@@ -28,7 +29,7 @@ def build_export(
     return {
         "issuer": issuer,
         "made_at": made_at.isoformat(),
-        "account": _account(user),
+        "account": _account(user) | {"has_second_factor": has_second_factor},
         "devices": [_device(browser) for browser in browsers],
         "consents": [_consent(each) for each in given],
         "access": [_grant(grant) for grant in held],
