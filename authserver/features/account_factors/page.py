@@ -129,5 +129,5 @@ def _draw(call: Call, visit: Visit, secret: str) -> str:
 
     host = urlsplit(call.services.settings.issuer).netloc
     address = describe_totp(secret, account=visit.user.username, issuer=host)
-    picture: str = segno.make(address, error="m").svg_data_uri(scale=4, border=4, light="#fff", dark="#000")
+    picture: str = segno.make(address, error="m").svg_data_uri(border=4, omitsize=True, light="#fff", dark="#000")
     return picture
