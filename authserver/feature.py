@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from authserver.store.directory import Directory
     from authserver.store.engine import Engine, Tx
     from authserver.store.grant_batches import Decide, GrantBatches
-    from authserver.store.status_lists import StatusIndexes
     from authserver.store.outbox import Outbox
+    from authserver.store.status_lists import StatusIndexes
     from authserver.web.answers import Answer
     from authserver.web.client_failures import ClientFailures
     from authserver.web.cors import CorsPolicy

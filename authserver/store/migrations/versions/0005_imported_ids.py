@@ -6,8 +6,8 @@ Serves: import of users, refresh tokens of the project they come from.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
