@@ -187,7 +187,11 @@ def bearer(registered):
 
 @pytest.mark.parametrize(
     ("attempt", "statement"),
-    [("redeem", "code_rows.add_grants"), ("refresh", "grant_rows.store_changes"), ("revoke", "grant_rows.store_changes")],
+    [
+        ("redeem", "code_rows.add_grants"),
+        ("refresh", "grant_rows.store_changes"),
+        ("revoke", "grant_rows.store_changes"),
+    ],
 )
 async def test_a_bug_is_answered_as_one_and_rolled_back(server, monkeypatch, attempt, statement):
     """Each statement of /token and /revoke that writes a grant fails once: nothing stays, and the next try works."""

@@ -153,8 +153,6 @@ def test_each_page_has_one_heading_and_nothing_inline_or_foreign(pages, template
     assert all(
         attributes.get("sandbox") in {"", None} and "sandbox" in attributes for attributes in elements.all("iframe")
     )
-    assert all(
-        re.fullmatch(r"/static/[\w./-]+\?v=[0-9a-f]{16}|data:image/svg\+xml,.*", address) for address in loaded
-    )
+    assert all(re.fullmatch(r"/static/[\w./-]+\?v=[0-9a-f]{16}|data:image/svg\+xml,.*", address) for address in loaded)
     primary = [button for button in elements.all("button") if button["type"] == "submit" and "class" not in button]
     assert len(primary) <= 1
