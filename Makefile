@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-fast test-faults test-browser check bench fmt messages lock audit
+.PHONY: help run install test test-again test-fast test-faults test-browser check bench fmt messages lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -32,6 +32,10 @@ install: $(VENV)/.installed-runtime ## make .venv from the locked, hashed requir
 
 test: $(VENV)/.installed-test ## every test that needs no browser, on SQLite and on PostgreSQL
 	$(BIN)/pytest -n auto -m "not browser and not long" --ignore tests/oauth
+	$(BIN)/pytest -n auto tests/oauth --cov authserver/oauth --cov-report term --cov-fail-under 100
+
+test-again: $(VENV)/.installed-test ## what failed last, one after another, and the protocol's coverage
+	$(BIN)/pytest --last-failed --last-failed-no-failures none -p no:randomly -m "not browser and not long" tests clients
 	$(BIN)/pytest -n auto tests/oauth --cov authserver/oauth --cov-report term --cov-fail-under 100
 
 test-fast: $(VENV)/.installed-test ## chosen tests on SQLite: make test-fast T=tests/oauth

@@ -63,7 +63,7 @@ def test_continuous_integration_runs_what_a_developer_runs():
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
     assert script.stat().st_mode & 0o111
     assert [line for line in script.read_text(encoding="utf-8").splitlines() if line.startswith("make ")] == [
-        "make test",
+        'make test || { say "make test-again"; make test-again; }',
         "make check",
     ]
     assert "    make test-browser" in script.read_text(encoding="utf-8")
