@@ -397,3 +397,8 @@ class OAuthError(Exception):
         self.status = status if status is not None else _STATUS.get(error, 400)
         self.headers = headers
         self.start_again = start_again
+
+    @property
+    def retry_after(self) -> int:
+        """The seconds to wait before the next try (RFC 9110 §10.2.3); 0 where waiting does not help."""
+        return next((int(value) for name, value in self.headers if name == "retry-after"), 0)

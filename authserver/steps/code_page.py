@@ -86,7 +86,6 @@ async def render_refused(call: Call, page: CodePage, code: MailedCode, error: OA
     if error.refusal not in PROBLEMS:
         raise error
     problem, status = PROBLEMS[error.refusal]
-    wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
     return await render_code_page(
-        call, page, code, problem=problem, status=status, tries_left=code.tries_left, wait_seconds=wait
+        call, page, code, problem=problem, status=status, tries_left=code.tries_left, wait_seconds=error.retry_after
     )

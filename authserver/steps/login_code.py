@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from authserver.email_address import is_same_mailbox, parse_email_address
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.oauth.second_factor_rules import ACR_ONE_FACTOR
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
-from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, reserve_visit, send_code
+from authserver.steps.mailed_codes import CodeRequest, begin_for_account, redeem_code, resend_code
 from authserver.steps.second_factor import begin_pending
 from authserver.store import second_factors, users
 
@@ -43,21 +42,10 @@ async def begin_login_code(
 
     Raise ``AddressError`` for what is no address, ``THROTTLED`` where this network has tried too much.
     """
-    email = parse_email_address(email)
-    await reserve_visit(call)
-    async with call.services.engine.begin() as tx:
-        user = await users.find_owner(tx, email)
-        is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
-        request = CodeRequest(
-            purpose=Purpose.LOGIN,
-            email=email,
-            delivery="code" if is_known else "nothing",
-            user_id=user.id if user is not None and is_known else None,
-            browser_hash=browser_hash,
-            transaction_id=transaction_id,
-            app=app,
-        )
-        return await send_code(call, tx, request)
+    request = CodeRequest(
+        purpose=Purpose.LOGIN, email=email, browser_hash=browser_hash, transaction_id=transaction_id, app=app
+    )
+    return await begin_for_account(call, users.find_owner, request)
 
 
 async def send_another(call: Call, code_id: str, *, browser_hash: bytes | None) -> MailedCode:

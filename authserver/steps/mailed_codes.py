@@ -7,11 +7,12 @@ code fits it, and as many statements have run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
+from authserver.email_address import is_same_mailbox, parse_email_address
 from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from authserver.feature import Call
+    from authserver.oauth.values import User
     from authserver.store.engine import Tx
     from authserver.store.outbox import State
 
@@ -47,6 +49,9 @@ Delivery: TypeAlias = Literal["code", "notice", "nothing"]
 """
 DeliveryOf: TypeAlias = "Callable[[Tx, MailedCode], Awaitable[Delivery]]"
 """Says, at the time of sending, what may leave for a code that is sent again."""
+
+FindAccount: TypeAlias = "Callable[[Tx, str], Awaitable[User | None]]"
+"""Says whose account an address leads to."""
 
 KINDS: Final[Mapping[Purpose, str]] = {
     Purpose.VERIFY_EMAIL: "verify_email",
@@ -81,6 +86,28 @@ async def reserve_visit(call: Call) -> None:
     """Count that this network asks for something it is at no account for yet, or raise ``THROTTLED``."""
     async with call.services.engine.begin() as tx:
         await limiter.reserve_address(tx, call.facts.address, call.services.settings.address_limit_scale)
+
+
+async def begin_for_account(call: Call, find: FindAccount, request: CodeRequest) -> MailedCode:
+    """Send a code to the account that ``find`` gives for the address, else to nobody; the answer is the same.
+
+    Raise ``AddressError`` for what is no address, ``THROTTLED`` where this network has tried too much.
+    """
+    email = parse_email_address(request.email)
+    await reserve_visit(call)
+    async with call.services.engine.begin() as tx:
+        user = await find(tx, email)
+        is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
+        return await send_code(
+            call,
+            tx,
+            replace(
+                request,
+                email=email,
+                delivery="code" if is_known else "nothing",
+                user_id=user.id if user is not None and is_known else None,
+            ),
+        )
 
 
 async def send_code(call: Call, tx: Tx, request: CodeRequest) -> MailedCode:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from authserver.email_address import is_same_mailbox, parse_email_address
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose, check_open, check_proven
 from authserver.sealing.opaque import hash_secret
 from authserver.steps.change_password import end_all
 from authserver.steps.mailed_codes import (
     CodeRequest,
+    begin_for_account,
     find_code,
     read_code,
     redeem_code,
     resend_code,
     reserve_visit,
-    send_code,
 )
 from authserver.steps.new_password import check_new_password, refuse_guessable
 from authserver.store import mailed_codes, users
@@ -47,21 +46,10 @@ async def begin_reset(
 
     Raise ``AddressError`` for what is no address, ``THROTTLED`` where this network has tried too much.
     """
-    email = parse_email_address(email)
-    await reserve_visit(call)
-    async with call.services.engine.begin() as tx:
-        user = await users.find_by_email(tx, email)
-        is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
-        request = CodeRequest(
-            purpose=Purpose.RESET_PASSWORD,
-            email=email,
-            delivery="code" if is_known else "nothing",
-            user_id=user.id if user is not None and is_known else None,
-            browser_hash=browser_hash,
-            transaction_id=transaction_id,
-            app=app,
-        )
-        return await send_code(call, tx, request)
+    request = CodeRequest(
+        purpose=Purpose.RESET_PASSWORD, email=email, browser_hash=browser_hash, transaction_id=transaction_id, app=app
+    )
+    return await begin_for_account(call, users.find_by_email, request)
 
 
 async def send_another(call: Call, code_id: str, *, browser_hash: bytes | None) -> MailedCode:
@@ -157,7 +145,7 @@ async def reset_by_code(call: Call, code_id: str, text: str, password: str) -> S
 
     async def fulfil(tx: Tx, code: MailedCode) -> SignedOut:
         user = await users.get(tx, code.user_id) if code.user_id is not None else None
-        if user is None or not user.is_active or not await mailed_codes.claim(tx, code.id):
+        if user is None or not user.may_sign_in or not await mailed_codes.claim(tx, code.id):
             raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
         refuse_guessable(call, password, (user.email, user.username, user.name))
         await users.set_password(tx, user.id, password_hash)

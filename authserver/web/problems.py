@@ -121,7 +121,6 @@ def problem_answer(error: OAuthError, *, issuer: str, request_id: str) -> Answer
 
 def _rate_limit(error: OAuthError) -> tuple[tuple[str, str], ...]:
     """Say the wait once more in the words of draft-ietf-httpapi-ratelimit-headers, for clients that read those."""
-    wait = next((value for name, value in error.headers if name == "retry-after"), None)
-    if error.status != HTTPStatus.TOO_MANY_REQUESTS or wait is None:
+    if error.status != HTTPStatus.TOO_MANY_REQUESTS or not error.retry_after:
         return ()
-    return (("ratelimit", f'"tries";r=0;t={wait}'),)
+    return (("ratelimit", f'"tries";r=0;t={error.retry_after}'),)

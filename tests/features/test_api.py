@@ -303,6 +303,15 @@ async def test_a_forgotten_password_is_reset_by_code_and_everything_else_is_dead
     assert (again.status_code, code_of(again)) == (403, "mailed_code_used")
 
 
+async def test_whoever_asked_to_be_deleted_may_still_set_a_new_password(api):
+    await api.server.execute(f"UPDATE users SET delete_at = '2999-01-01 00:00:00+00' WHERE email = '{USER.email}'")
+    asked = await api.post("password/forgot", client_id="phone-app", email=USER.email)
+    code = (await api.mailed("reset_password"))["code"]
+    body = {"client_id": "phone-app", "reset_id": asked.json()["id"], "code": code}
+    done = await api.post("password/reset", **body, new_password="a rather long phrase")
+    assert done.status_code == 200, done.text
+
+
 async def test_a_changed_password_signs_out_everywhere_but_here(api):
     here, there = await api.tokens(), await api.tokens()
     wrong = await api.post(

@@ -26,6 +26,14 @@ def test_each_error_has_a_status(error, status):
     assert OAuthError(error, "no", Refusal.BUG, status=418).status == 418
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [((), 0), ((("www-authenticate", "Bearer"),), 0), ((("www-authenticate", "Bearer"), ("retry-after", "7")), 7)],
+)
+def test_it_says_how_long_to_wait_where_waiting_helps(headers, seconds):
+    assert OAuthError(ErrorCode.SLOW_DOWN, "later", Refusal.BUG, headers=headers).retry_after == seconds
+
+
 @pytest.mark.parametrize("description", ['a "b"', "a\\b", "ä", "a\nb", "\x7f"])
 def test_a_description_that_cannot_be_sent_is_a_bug(description):
     with pytest.raises(ValueError, match="error_description"):

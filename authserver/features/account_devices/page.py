@@ -8,9 +8,9 @@ from uuid import UUID
 
 from authserver.language import N_
 from authserver.oauth.interaction import is_live
-from authserver.steps import browser_session
 from authserver.steps.account import answer_done, hold_account, render_account
 from authserver.steps.audit_trail import record
+from authserver.steps.sign_out import REASON, end_browser
 from authserver.store import grants, sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import SESSION, clear_cookie
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from authserver.store.sessions import Browser
     from authserver.web.answers import Answer
 
-REASON: Final = "signed_out_by_user"
 _DONE: Final = {
     "device_signed_out": N_("That device is signed out."),
     "others_signed_out": N_("You are signed out everywhere else."),
@@ -99,11 +98,7 @@ async def _sign_out(call: Call, visit: Visit, session_id: UUID) -> Answer:
     """End one of this user's sessions; anybody else's is as if it did not exist."""
     async with call.services.engine.begin() as tx:
         await hold_account(tx, visit)
-        session = await sessions.get(tx, session_id)
-        is_own = session is not None and session.user_id == visit.user.id
-        if is_own and await browser_session.end_session(tx, session_id, await tx.now(), REASON):
-            detail = {"reason": REASON}
-            await record(call, tx, "session_ended", user_id=visit.user.id, session_id=session_id, detail=detail)
+        await end_browser(call, tx, visit.user.id, session_id)
     if session_id == visit.session.id:
         return redirect_answer("/", clear_cookie(SESSION), log={"user": visit.user.sub})
     return answer_done(call.facts.path, "device_signed_out", log={"user": visit.user.sub})

@@ -59,8 +59,7 @@ async def factors(call: Call, params: Params, visit: Visit) -> Answer:
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
-        page = _page(call, visit, found, problem=problem, status=status, wait_seconds=wait)
+        page = _page(call, visit, found, problem=problem, status=status, wait_seconds=error.retry_after)
         return page.with_headers(*error.headers)
 
 

@@ -48,8 +48,9 @@ async def _change(call: Call, visit: Visit, current: str, new: str) -> Answer:
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
-        return _page(call, visit, problem=problem, status=status, wait_seconds=wait).with_headers(*error.headers)
+        return _page(call, visit, problem=problem, status=status, wait_seconds=error.retry_after).with_headers(
+            *error.headers
+        )
     except UnavailableError as error:
         page = _page(call, visit, problem="busy", status=503)
         return page.with_headers(("retry-after", str(error.retry_after)))

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.interaction import Login
 from authserver.oauth.second_factor_rules import PendingSignIn
 from authserver.phases import UnavailableError
-from authserver.steps.authorization import load_progress, respond_error
 from authserver.steps.browser_session import (
-    find_browser_hash,
     find_signed_in,
     form_token,
-    judge_own_form,
+    judge_visit,
     open_browser,
 )
 from authserver.steps.login import prove_by_password, sign_in
 from authserver.steps.second_factor import SECOND_FACTOR
-from authserver.web.answers import redirect_answer
-from authserver.web.csrf import foreign_form
+from authserver.steps.under_way import find_under_way, page_values
+from authserver.web.answers import Answer, redirect_answer
 from authserver.web.pages import Link
 
 if TYPE_CHECKING:
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.steps.authorization import Progress
-    from authserver.web.answers import Answer
-    from authserver.web.csrf import FormOrigin
 
 _PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.PASSWORD_WRONG: ("wrong", 422),
@@ -53,12 +47,9 @@ class Form:
 
 async def login(call: Call, params: Params) -> Answer:
     """Answer GET and POST of /login and of /login/{transaction}."""
-    progress = None
-    if call.facts.path_parameter:
-        try:
-            progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
-        except AuthorizationError as error:
-            return respond_error(call, error.checked, error)
+    progress = await find_under_way(call)
+    if isinstance(progress, Answer):
+        return progress
     if call.facts.method == "POST":
         form = Form(username=params.get("username") or "", shared_computer=params.get("shared_computer") is not None)
         return await _submit(call, params, form, progress)
@@ -80,14 +71,9 @@ async def _begin_again(call: Call) -> Form:
 
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
     """Check where the form comes from, then who fills it in; whatever is wrong shows the page again."""
-    origin = judge_own_form(call, params)
-    if origin != "own" and find_browser_hash(call) is None and not _is_cross_site(call):
-        return _page(call, form, progress, problem="cookies", status=403)
-    if origin == "foreign":
-        raise foreign_form()
     password = params.get("password")
-    if problem := _find_gap(origin, form.username, password):
-        return _page(call, form, progress, problem=problem, status=422)
+    if problem := judge_visit(call, params) or _find_gap(form.username, password):
+        return _page(call, form, progress, problem=problem, status=403 if problem == "cookies" else 422)
     try:
         proven = await prove_by_password(call, form.username, password or "")
         transaction_id = progress.transaction.id if progress is not None else None
@@ -96,7 +82,7 @@ async def _submit(call: Call, params: Params, form: Form, progress: Progress | N
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        page = _page(call, form, progress, problem=problem, status=status, wait_seconds=_retry_after(error))
+        page = _page(call, form, progress, problem=problem, status=status, wait_seconds=error.retry_after)
         return page.with_headers(*error.headers)
     except UnavailableError as error:
         page = _page(call, form, progress, problem="busy", status=503)
@@ -107,15 +93,8 @@ async def _submit(call: Call, params: Params, form: Form, progress: Progress | N
     return redirect_answer(back, *started.headers, log={"user": str(proven.user.id)})
 
 
-def _is_cross_site(call: Call) -> bool:
-    """Tell whether the browser says so: then it may well have our cookie, which a new one would replace."""
-    return call.facts.header(b"sec-fetch-site") in {"cross-site", "same-site"}
-
-
-def _find_gap(origin: FormOrigin, username: str, password: str | None) -> str | None:
+def _find_gap(username: str, password: str | None) -> str | None:
     """Return what keeps the form from being tried at all, in the page's word for it."""
-    if origin == "stale":
-        return "stale"
     if not username:
         return "username_missing"
     return "password_missing" if not password else None
@@ -131,19 +110,15 @@ def _page(
     wait_seconds: int = 0,
 ) -> Answer:
     browser = open_browser(call)
-    client = progress.request.client if progress is not None else None
     page = call.services.pages.render(
         "login/login.html",
         title="Sign in",
         status=status,
-        transaction=client is not None,
         action=call.facts.path,
         csrf=form_token(call, browser),
         username=form.username,
         shared_computer=form.shared_computer,
         is_signed_in=form.is_signed_in,
-        client_name=client.client_name if client else None,
-        client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
         problem=problem,
         wait_seconds=wait_seconds,
         contact=None,
@@ -156,6 +131,7 @@ def _page(
             for feature in call.services.features
             for link in feature.login_links
         ],
+        **page_values(progress),
     )
     return page.with_headers(*browser.headers)
 
@@ -171,7 +147,3 @@ def _already_signed_in(call: Call, progress: Progress) -> Answer:
         client_name=client.client_name,
         continue_url=f"/authorize/{progress.transaction.id}",
     )
-
-
-def _retry_after(error: OAuthError) -> int:
-    return next((int(value) for name, value in error.headers if name == "retry-after"), 0)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from authserver.email_address import AddressError
 from authserver.language import N_
-from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.phases import UnavailableError
-from authserver.steps.authorization import load_progress, respond_error
+from authserver.steps.address_page import AddressPage, answer_address_page
 from authserver.steps.browser_session import NO_BROWSER, find_browser_hash, form_token, judge_visit, open_browser
 from authserver.steps.code_page import CodePage, render_code_page, render_refused
 from authserver.steps.mailed_codes import find_code
@@ -31,43 +28,22 @@ if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.passwords import PasswordFault
-    from authserver.steps.authorization import Progress
     from authserver.web.answers import Answer
 
+_ADDRESS_PAGE: Final = AddressPage(
+    title=N_("Forgot your password?"),
+    explanation=N_("We send a mail with a code and a link to the address of your account."),
+    button=N_("Send the mail"),
+    begin=begin_reset,
+    code_page="/reset",
+)
 _CODE_PAGE: Final = CodePage(title=N_("Check your mail"), button=N_("Continue"), change="/forgot")
 _TITLE: Final = N_("Set a new password")
 
 
 async def forgot(call: Call, params: Params) -> Answer:
     """Answer GET and POST of /forgot and of /forgot/{transaction}."""
-    progress = None
-    if call.facts.path_parameter:
-        try:
-            progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
-        except AuthorizationError as error:
-            return respond_error(call, error.checked, error)
-    email = params.get("email") or ""
-    if call.facts.method != "POST":
-        return _forgot_page(call, "", progress)
-    if problem := judge_visit(call, params):
-        return _forgot_page(call, email, progress, problem=problem, status=403 if problem == "cookies" else 422)
-    try:
-        code = await begin_reset(
-            call,
-            email,
-            browser_hash=find_browser_hash(call),
-            transaction_id=progress.transaction.id if progress is not None else None,
-            app=progress.request.client.client_name if progress is not None else None,
-        )
-    except AddressError:
-        return _forgot_page(call, email, progress, problem="malformed" if email.strip() else "missing", status=422)
-    except OAuthError as error:
-        if error.refusal is not Refusal.THROTTLED:
-            raise
-        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
-        page = _forgot_page(call, email, progress, problem="throttled", status=429, wait_seconds=wait)
-        return page.with_headers(*error.headers)
-    return redirect_answer(f"/reset/{code.id}")
+    return await answer_address_page(call, params, _ADDRESS_PAGE)
 
 
 async def reset_link(call: Call, params: Params) -> Answer:
@@ -156,34 +132,6 @@ async def _show(call: Call, code: MailedCode, *, problem: str | None = None, sta
     if is_over:
         return _over_page(call, "expired", status=404)
     return _password_page(call, code, problem=problem, status=status)
-
-
-def _forgot_page(
-    call: Call,
-    email: str,
-    progress: Progress | None,
-    *,
-    problem: str | None = None,
-    status: int = 200,
-    wait_seconds: int = 0,
-) -> Answer:
-    browser = open_browser(call)
-    client = progress.request.client if progress is not None else None
-    page = call.services.pages.render(
-        "recovery/forgot.html",
-        title=N_("Forgot your password?"),
-        status=status,
-        transaction=client is not None,
-        action=call.facts.path,
-        csrf=form_token(call, browser),
-        email=email,
-        client_name=client.client_name if client else None,
-        client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
-        problem=problem,
-        wait_seconds=wait_seconds,
-        sign_in=f"/login/{progress.transaction.id}" if progress is not None else "/login",
-    )
-    return page.with_headers(*browser.headers)
 
 
 def _link_page(call: Call, link: str, code: MailedCode, *, problem: str | None = None, status: int = 200) -> Answer:

@@ -52,8 +52,9 @@ async def _take(call: Call, found: Found, text: str, *, is_recovery: bool) -> An
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
-        page = _page(call, found, is_recovery=is_recovery, problem=problem, status=status, wait_seconds=wait)
+        page = _page(
+            call, found, is_recovery=is_recovery, problem=problem, status=status, wait_seconds=error.retry_after
+        )
         return page.with_headers(*error.headers)
     return redirect_answer(_way_back(found), *started.headers, log={"user": str(pending.user_id)})
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from authserver.language import N_
-from authserver.oauth.authorization_request import AuthorizationError
 from authserver.oauth.errors import OAuthError, Refusal
-from authserver.oauth.interaction import Login
 from authserver.phases import UnavailableError
-from authserver.steps.authorization import load_progress, respond_error
 from authserver.steps.browser_session import find_browser_hash, form_token, judge_visit, open_browser
 from authserver.steps.sign_up import NewAccount, begin_sign_up, find_faults
-from authserver.web.answers import redirect_answer
+from authserver.steps.under_way import find_before_login, page_values, where_from
+from authserver.web.answers import Answer, redirect_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,19 +19,13 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.steps.authorization import Progress
     from authserver.steps.sign_up import Fault
-    from authserver.web.answers import Answer
 
 
 async def sign_up(call: Call, params: Params) -> Answer:
     """Answer GET and POST of /signup and of /signup/{transaction}."""
-    progress = None
-    if call.facts.path_parameter:
-        try:
-            progress = await load_progress(call, call.facts.path_parameter, find_browser_hash(call))
-        except AuthorizationError as error:
-            return respond_error(call, error.checked, error)
-    if progress is not None and not isinstance(progress.step, Login):
-        return redirect_answer(f"/authorize/{progress.transaction.id}")  # signed in meanwhile, in another tab
+    progress = await find_before_login(call)
+    if isinstance(progress, Answer):
+        return progress
     if call.facts.method != "POST":
         return _page(call, NewAccount(email=_hint(progress), password=""), progress)
     account = NewAccount(
@@ -56,18 +47,11 @@ async def _submit(call: Call, account: NewAccount, progress: Progress | None) ->
     if faults:
         return _page(call, account, progress, problem="fields", faults=faults, status=422)
     try:
-        code = await begin_sign_up(
-            call,
-            account,
-            browser_hash=find_browser_hash(call),
-            transaction_id=progress.transaction.id if progress is not None else None,
-            app=progress.request.client.client_name if progress is not None else None,
-        )
+        code = await begin_sign_up(call, account, browser_hash=find_browser_hash(call), **where_from(progress))
     except OAuthError as error:
         if error.refusal is not Refusal.THROTTLED:
             raise
-        wait = next((int(value) for name, value in error.headers if name == "retry-after"), 0)
-        page = _page(call, account, progress, problem="throttled", status=429, wait_seconds=wait)
+        page = _page(call, account, progress, problem="throttled", status=429, wait_seconds=error.retry_after)
         return page.with_headers(*error.headers)
     except UnavailableError as error:
         page = _page(call, account, progress, problem="busy", status=503)
@@ -91,21 +75,17 @@ def _page(
     wait_seconds: int = 0,
 ) -> Answer:
     browser = open_browser(call)
-    client = progress.request.client if progress is not None else None
     page = call.services.pages.render(
         "signup/signup.html",
         title=N_("Create an account"),
         status=status,
-        transaction=client is not None,
         action=call.facts.path,
         csrf=form_token(call, browser),
         email=account.email,
         name=account.name,
-        client_name=client.client_name if client else None,
-        client_host=urlsplit(progress.request.redirect_uri).netloc if progress else None,
         problem=problem,
         faults=faults or {},
         wait_seconds=wait_seconds,
-        sign_in=f"/login/{progress.transaction.id}" if progress is not None else "/login",
+        **page_values(progress),
     )
     return page.with_headers(*browser.headers)
