@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, delete, or_
-from sqlmodel import col
-
 from authserver.store.engine import as_time
-from authserver.store.tables import Attempts as AttemptsTable
 from authserver.store.types import spell_time
 
 if TYPE_CHECKING:
@@ -75,20 +71,19 @@ async def store(tx: Tx, attempts: Sequence[Attempts]) -> None:
 
 async def forget(tx: Tx, keys: Iterable[AttemptKey]) -> None:
     """Delete counts, after a success."""
-    which = [
-        and_(col(AttemptsTable.kind) == key.kind, col(AttemptsTable.key_hash) == key.key_hash) for key in sorted(keys)
-    ]
-    if which:
-        await tx.execute(delete(AttemptsTable).where(or_(*which)))
+    ordered = sorted(keys)
+    if ordered:
+        which = " OR ".join([f"(kind = {_mark(tx)} AND key_hash = {_mark(tx)})"] * len(ordered))
+        parts = [part for key in ordered for part in (key.kind, key.key_hash)]
+        await tx.fetch(f"DELETE FROM attempts WHERE {which}", parts)  # noqa: S608 - our own words
 
 
 async def _upsert(
     tx: Tx, rows: Sequence[tuple[AttemptKey, int, datetime, datetime]], change: str
 ) -> Sequence[DriverRow]:
     """Insert rows and change those that are there, past Core, which would compile so many values anew each time."""
-    mark = "?" if tx.dialect == "sqlite" else "%s"
     spell = spell_time if tx.dialect == "sqlite" else _as_it_is
-    row = f"({', '.join([mark] * len(_COLUMNS))})"
+    row = f"({', '.join([_mark(tx)] * len(_COLUMNS))})"
     sql = (
         f"INSERT INTO attempts ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * len(rows))} "  # noqa: S608 - our own words
         f"ON CONFLICT (kind, key_hash) DO UPDATE SET {change}"
@@ -101,6 +96,10 @@ async def _upsert(
             for part in (key.kind, key.key_hash, count, spell(first_at), spell(last_at))
         ],
     )
+
+
+def _mark(tx: Tx) -> str:
+    return "?" if tx.dialect == "sqlite" else "%s"
 
 
 def _as_it_is(moment: datetime) -> datetime:

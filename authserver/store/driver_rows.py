@@ -25,6 +25,7 @@ Processor: TypeAlias = "Callable[[Any], Any] | None"
 Processors: TypeAlias = "tuple[Sequence[tuple[str, Callable[[Any], Any]]], Sequence[Processor]]"
 
 _DRIVERS: Final = {"sqlite": "sqlite.aiosqlite", "postgresql": "postgresql.psycopg_async"}
+_MARKS: Final = {"sqlite": "qmark", "postgresql": "format"}
 
 
 class ValueRows(Generic[V]):
@@ -34,17 +35,22 @@ class ValueRows(Generic[V]):
         """Keep both; columns are looked at when they are needed first."""
         self._kind = kind
         self._table = table.__table__  # type: ignore[attr-defined]  # SQLModel's metaclass sets it
-        self._names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # values are dataclasses
-        self.width = len(self._names)
+        self.names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # values are dataclasses
+        self.width = len(self.names)
 
     @cached_property
     def columns(self) -> str:
         """The columns of a SELECT, each with its table's name, for :meth:`read`."""
-        return ", ".join(f"{self._table.name}.{name}" for name in self._names)
+        return ", ".join(f"{self._table.name}.{name}" for name in self.names)
+
+    @cached_property
+    def selected(self) -> tuple[Column[Any], ...]:
+        """The columns of a SELECT of Core's, for :meth:`read`."""
+        return tuple(self._column(name) for name in self.names)
 
     def read(self, row: DriverRow, dialect: str, at: int = 0) -> V:
         """Return the value whose columns begin at this place of a row."""
-        found = dict(zip(self._names, row[at : at + self.width], strict=True))
+        found = dict(zip(self.names, row[at : at + self.width], strict=True))
         for name, processor in self._results(dialect):
             found[name] = processor(found[name])
         return self._kind(**found)
@@ -55,7 +61,7 @@ class ValueRows(Generic[V]):
         if tx.dialect == "sqlite":
             await tx.fetch(self._insert_values(len(rows)), [value for row in rows for value in row])
         else:
-            document = json.dumps([dict(zip(self._names, row, strict=True)) for row in rows], default=_spell_for_json)
+            document = json.dumps([dict(zip(self.names, row, strict=True)) for row in rows], default=_spell_for_json)
             await tx.fetch(self._insert_document, [document])
 
     def _spell(self, value: V, dialect: str) -> list[Any]:
@@ -63,16 +69,16 @@ class ValueRows(Generic[V]):
             found if processor is None or found is None else processor(found)
             for found, processor in [
                 (getattr(value, name), processor)
-                for name, processor in zip(self._names, self._binds(dialect), strict=True)
+                for name, processor in zip(self.names, self._binds(dialect), strict=True)
             ]
         ]
 
     @cached_property
     def _insert_document(self) -> str:
         """PostgreSQL's statement: one text for any number of rows, so that a connection prepares it once."""
-        spoken = _dialect("postgresql")
-        typed = ", ".join(f"{name} {self._column(name).type.compile(spoken)}" for name in self._names)
-        names = ", ".join(self._names)
+        spoken = spoken_dialect("postgresql")
+        typed = ", ".join(f"{name} {self._column(name).type.compile(spoken)}" for name in self.names)
+        names = ", ".join(self.names)
         return (
             f"INSERT INTO {self._table.name} ({names}) "  # noqa: S608 - names of our own tables
             f"SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS added ({typed})"
@@ -82,7 +88,7 @@ class ValueRows(Generic[V]):
         """SQLite's: its JSON has no bytes."""
         row = f"({', '.join('?' * self.width)})"
         return (
-            f"INSERT INTO {self._table.name} ({', '.join(self._names)}) "  # noqa: S608 - names of our own tables
+            f"INSERT INTO {self._table.name} ({', '.join(self.names)}) "  # noqa: S608 - names of our own tables
             f"VALUES {', '.join([row] * count)}"
         )
 
@@ -104,11 +110,11 @@ class ValueRows(Generic[V]):
         """Return what Core makes of columns' values in this dialect: on the way out where anything, on the way in."""
         known = self._known.get(dialect)
         if known is None:
-            spoken = _dialect(dialect)
-            types = [self._column(name).type.dialect_impl(spoken) for name in self._names]
+            spoken = spoken_dialect(dialect)
+            types = [self._column(name).type.dialect_impl(spoken) for name in self.names]
             results = [
                 (name, processor)
-                for name, kind in zip(self._names, types, strict=True)
+                for name, kind in zip(self.names, types, strict=True)
                 if not (dialect == "postgresql" and isinstance(kind, UTCDateTime))  # our sessions give UTC already
                 and (processor := kind.result_processor(spoken, None)) is not None
             ]
@@ -117,8 +123,9 @@ class ValueRows(Generic[V]):
 
 
 @cache
-def _dialect(name: str) -> Dialect:
-    spoken: Dialect = registry.load(_DRIVERS[name])()
+def spoken_dialect(name: str) -> Dialect:
+    """Return the dialect as the driver is spoken to past SQLAlchemy: with marks in the order of their values."""
+    spoken: Dialect = registry.load(_DRIVERS[name])(paramstyle=_MARKS[name])
     return spoken
 
 

@@ -106,7 +106,7 @@ class Tx:
     async def now(self) -> datetime:
         """Return the database's clock, read once in a transaction: what expiry, idle and grace are decided by."""
         if self._now is None:
-            self._now = as_time((await self.raw(NOW[self.dialect])).scalar_one())
+            self._now = as_time((await self.fetch(NOW[self.dialect]))[0][0])
         return self._now
 
     async def close(self, *, commit: bool) -> None:

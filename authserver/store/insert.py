@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 
-def insert_into(tx: Tx, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT of this database's dialect."""
-    return postgresql.insert(table) if tx.dialect == "postgresql" else sqlite.insert(table)
+def insert_into(dialect: str, table: type[SQLModel]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of a dialect."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def insert_new(
@@ -26,4 +26,4 @@ def insert_new(
 
     Where another transaction is inserting the same key, it waits for that one's end.
     """
-    return insert_into(tx, table).values(values).on_conflict_do_nothing()
+    return insert_into(tx.dialect, table).values(values).on_conflict_do_nothing()

@@ -30,7 +30,7 @@ async def claim(tx: Tx, name: str, owner: UUID, lifetime: timedelta) -> bool:
     it is the database's, read after the wait, so the clocks of the processes do not matter.
     """
     values = {"name": name, "owner": owner, "expires_at": _clock(tx, lifetime)}
-    statement = insert_into(tx, Leases).values(values)
+    statement = insert_into(tx.dialect, Leases).values(values)
     statement = statement.on_conflict_do_update(
         index_elements=["name"],
         set_={"owner": owner, "expires_at": _clock(tx, lifetime)},

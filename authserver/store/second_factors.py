@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlmodel import col
 
 from authserver.oauth.second_factor_rules import TRIES, PendingSignIn
+from authserver.store.driver_rows import ValueRows
+from authserver.store.prepared import Prepared
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import PendingSignIns, RecoveryCodes, TotpSecrets
 
@@ -33,6 +35,12 @@ class TotpSecret:
     confirmed_at: datetime | None
 
 
+_TOTP_SECRETS: Final = ValueRows(TotpSecret, TotpSecrets)
+_FIND_TOTP: Final = Prepared(
+    lambda _: select(*_TOTP_SECRETS.selected).where(col(TotpSecrets.user_id) == bindparam("user_id"))
+)
+
+
 async def begin_totp(tx: Tx, user_id: UUID, sealed: bytes) -> bool:
     """Store a secret that is still to be confirmed, in place of one that was not; False where one was.
 
@@ -50,8 +58,8 @@ async def begin_totp(tx: Tx, user_id: UUID, sealed: bytes) -> bool:
 
 async def find_totp(tx: Tx, user_id: UUID) -> TotpSecret | None:
     """Return a user's authenticator app, one that is being added too."""
-    row = (await tx.execute(select(TotpSecrets).where(col(TotpSecrets.user_id) == user_id))).one_or_none()
-    return None if row is None else to_value(TotpSecret, row)
+    row = await _FIND_TOTP.fetch_one(tx, user_id=user_id)
+    return None if row is None else _TOTP_SECRETS.read(row, tx.dialect)
 
 
 async def has_second_factor(tx: Tx, user_id: UUID) -> bool:

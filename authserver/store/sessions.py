@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, insert, select, update
+from sqlalchemy import bindparam, insert, literal, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import Session, User
 from authserver.store import grants, second_factors
-from authserver.store.insert import insert_new
+from authserver.store.driver_rows import ValueRows
+from authserver.store.insert import insert_into
+from authserver.store.prepared import Prepared
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Devices, Sessions, Users
 
@@ -19,9 +21,41 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from sqlalchemy import Select
+
     from authserver.store.engine import Tx
 
 TOUCH_INTERVAL: Final = timedelta(minutes=1)
+
+_SESSIONS: Final = ValueRows(Session, Sessions)
+_USERS: Final = ValueRows(User, Users)
+
+
+def _select_by_id() -> Select[Any]:
+    return select(*_SESSIONS.selected).where(col(Sessions.id) == bindparam("id"))
+
+
+def _select_by_cookie() -> Select[Any]:
+    found = select(*_SESSIONS.selected, *_USERS.selected).join(Users, col(Users.id) == col(Sessions.user_id))
+    return found.where(col(Sessions.cookie_hash) == bindparam("cookie_hash"))
+
+
+def _select_device() -> Select[Any]:
+    return select(literal(1)).where(col(Devices.user_id) == bindparam("user_id")).limit(1)
+
+
+_ADD: Final = Prepared(lambda _: insert(Sessions), columns=(*_SESSIONS.names, "cookie_hash", "user_agent", "address"))
+_GET: Final = Prepared(lambda _: _select_by_id())
+_LOCK_FOR_SHARE: Final = Prepared(lambda _: _select_by_id().with_for_update(read=True))
+_FIND_BY_COOKIE: Final = Prepared(lambda _: _select_by_cookie())
+_REMEMBER_DEVICE: Final = Prepared(
+    lambda dialect: insert_into(dialect, Devices).on_conflict_do_nothing(),
+    columns=("device_hash", "user_id", "created_at"),
+)
+_HAS_DEVICE: Final = Prepared(lambda _: _select_device())
+_IS_KNOWN_DEVICE: Final = Prepared(
+    lambda _: _select_device().where(col(Devices.device_hash) == bindparam("device_hash"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +77,7 @@ class EndedSession:
 
 async def add(tx: Tx, session: Session, cookie_hash: bytes, *, user_agent: str, address: str) -> None:
     """Store a session that begins now; the caller holds the user's row."""
-    values = {**to_columns(session), "cookie_hash": cookie_hash, "user_agent": user_agent, "address": address}
-    await tx.execute(insert(Sessions).values(values))
+    await _ADD.fetch(tx, **to_columns(session), cookie_hash=cookie_hash, user_agent=user_agent, address=address)
 
 
 async def renew(tx: Tx, session: Session, cookie_hash: bytes) -> None:
@@ -55,27 +88,20 @@ async def renew(tx: Tx, session: Session, cookie_hash: bytes) -> None:
 
 async def find_by_cookie(tx: Tx, cookie_hash: bytes) -> tuple[Session, User] | None:
     """Return the session of a cookie and its user, whatever has become of them."""
-    statement = (
-        select(Sessions, Users)
-        .join(Users, col(Users.id) == col(Sessions.user_id))
-        .where(col(Sessions.cookie_hash) == cookie_hash)
-        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
-    )
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else (to_value(Session, row, "sessions_"), to_value(User, row, "users_"))
+    row = await _FIND_BY_COOKIE.fetch_one(tx, cookie_hash=cookie_hash)
+    if row is None:
+        return None
+    return _SESSIONS.read(row, tx.dialect), _USERS.read(row, tx.dialect, _SESSIONS.width)
 
 
 async def get(tx: Tx, session_id: UUID) -> Session | None:
     """Return a session, an ended one too."""
-    row = (await tx.execute(select(Sessions).where(col(Sessions.id) == session_id))).one_or_none()
-    return None if row is None else to_value(Session, row)
+    return await _find(tx, _GET, session_id)
 
 
 async def lock_for_share(tx: Tx, session_id: UUID) -> Session | None:
     """Return a session that nobody can end before this transaction does (SECURITY fault B29)."""
-    statement = select(Sessions).where(col(Sessions.id) == session_id).with_for_update(read=True)
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else to_value(Session, row)
+    return await _find(tx, _LOCK_FOR_SHARE, session_id)
 
 
 async def list_all(tx: Tx, *, user_id: UUID | None = None, limit: int = 1000) -> tuple[Session, ...]:
@@ -135,17 +161,19 @@ async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, e
 
 async def remember_device(tx: Tx, device_hash: bytes, user_id: UUID) -> None:
     """Note that this user signed in in the browser that holds this cookie."""
-    values = {"device_hash": device_hash, "user_id": user_id, "created_at": await tx.now()}
-    await tx.execute(insert_new(tx, Devices, values))
+    await _REMEMBER_DEVICE.fetch(tx, device_hash=device_hash, user_id=user_id, created_at=await tx.now())
 
 
 async def has_device(tx: Tx, user_id: UUID) -> bool:
     """Tell whether this user has signed in in any browser before that was to be remembered."""
-    statement = select(col(Devices.user_id)).where(col(Devices.user_id) == user_id).limit(1)
-    return (await tx.execute(statement)).first() is not None
+    return await _HAS_DEVICE.fetch_one(tx, user_id=user_id) is not None
 
 
 async def is_known_device(tx: Tx, device_hash: bytes, user_id: UUID) -> bool:
     """Tell whether this user, and no other, signed in with this cookie before."""
-    statement = select(col(Devices.user_id)).where(col(Devices.device_hash) == device_hash)
-    return (await tx.execute(statement)).scalar_one_or_none() == user_id
+    return await _IS_KNOWN_DEVICE.fetch_one(tx, device_hash=device_hash, user_id=user_id) is not None
+
+
+async def _find(tx: Tx, statement: Prepared, session_id: UUID) -> Session | None:
+    row = await statement.fetch_one(tx, id=session_id)
+    return None if row is None else _SESSIONS.read(row, tx.dialect)

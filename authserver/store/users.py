@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 from sqlalchemy import update as update_table
 from sqlmodel import col
 
 from authserver.oauth.values import User
+from authserver.store.driver_rows import ValueRows
+from authserver.store.prepared import Prepared
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import Users
 
@@ -18,7 +20,32 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from sqlalchemy import BindParameter, Select
+
     from authserver.store.engine import Tx
+
+_ROWS: Final = ValueRows(User, Users)
+
+
+def _select_by_id() -> Select[Any]:
+    return select(*_ROWS.selected).where(col(Users.id) == bindparam("id"))
+
+
+def _select_by_login() -> Select[Any]:
+    key: BindParameter[str] = bindparam("key")
+    is_name = col(Users.username_key) == key
+    return (
+        select(*_ROWS.selected)
+        .where(col(Users.deleted_at).is_(None), or_(is_name, col(Users.email_key) == key))
+        .order_by(is_name.desc(), col(Users.email_verified).desc())
+        .limit(2)
+    )
+
+
+_GET: Final = Prepared(lambda _: _select_by_id())
+_LOCK_FOR_SHARE: Final = Prepared(lambda _: _select_by_id().with_for_update(read=True))
+_LOCK: Final = Prepared(lambda _: _select_by_id().with_for_update(key_share=True))
+_FIND_BY_LOGIN: Final = Prepared(lambda _: _select_by_login())
 
 
 def name_key(text: str) -> str:
@@ -59,8 +86,7 @@ async def update(tx: Tx, user: User) -> bool:
 
 async def get(tx: Tx, user_id: UUID) -> User | None:
     """Return an account, a deleted one too."""
-    row = (await tx.execute(select(Users).where(col(Users.id) == user_id))).one_or_none()
-    return None if row is None else to_value(User, row)
+    return await _find(tx, _GET, id=user_id)
 
 
 async def lock_for_share(tx: Tx, user_id: UUID) -> User | None:
@@ -69,9 +95,7 @@ async def lock_for_share(tx: Tx, user_id: UUID) -> User | None:
     Whoever inserts a grant or session holds it; whoever disables updates it first and revokes second. So of the two
     one waits, and sees what the other did (SECURITY fault B29).
     """
-    statement = select(Users).where(col(Users.id) == user_id).with_for_update(read=True)
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else to_value(User, row)
+    return await _find(tx, _LOCK_FOR_SHARE, id=user_id)
 
 
 async def lock(tx: Tx, user_id: UUID) -> User | None:
@@ -80,9 +104,7 @@ async def lock(tx: Tx, user_id: UUID) -> User | None:
     Rows that merely name the account can be inserted meanwhile (``FOR NO KEY UPDATE``): a mail about it waits for
     nobody. Who needs more rows takes them in this order: the account, the counts of tries, the codes.
     """
-    statement = select(Users).where(col(Users.id) == user_id).with_for_update(key_share=True)
-    row = (await tx.execute(statement)).one_or_none()
-    return None if row is None else to_value(User, row)
+    return await _find(tx, _LOCK, id=user_id)
 
 
 async def find_by_login(tx: Tx, text: str) -> User | None:
@@ -90,19 +112,11 @@ async def find_by_login(tx: Tx, text: str) -> User | None:
     key = name_key(text.strip())
     if not _is_storable(key):
         return None
-    is_name = col(Users.username_key) == key
-    statement = (
-        select(Users)
-        .where(col(Users.deleted_at).is_(None), or_(is_name, col(Users.email_key) == key))
-        .order_by(is_name.desc(), col(Users.email_verified).desc())
-        .limit(2)
-    )
-    rows = (await tx.execute(statement)).all()
-    if not rows:
+    found = [_ROWS.read(row, tx.dialect) for row in await _FIND_BY_LOGIN.fetch(tx, key=key)]
+    if not found:
         return None
-    first = rows[0]
-    is_certain = first.username_key == key or first.email_verified or len(rows) == 1
-    return to_value(User, first) if is_certain else None
+    is_certain = name_key(found[0].username) == key or found[0].email_verified or len(found) == 1
+    return found[0] if is_certain else None
 
 
 async def find_by_username(tx: Tx, name: str) -> User | None:
@@ -224,6 +238,11 @@ async def mark_deleted(tx: Tx, user_id: UUID, at: datetime) -> None:
 async def _set(tx: Tx, user_id: UUID, **columns: object) -> None:
     values = {**columns, "updated_at": await tx.now()}
     await tx.execute(update_table(Users).where(col(Users.id) == user_id).values(values))
+
+
+async def _find(tx: Tx, statement: Prepared, **values: object) -> User | None:
+    row = await statement.fetch_one(tx, **values)
+    return None if row is None else _ROWS.read(row, tx.dialect)
 
 
 def _to_columns(user: User) -> dict[str, object]:
