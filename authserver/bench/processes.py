@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -107,13 +108,19 @@ def find_postmaster(backend: int) -> int | None:
 
 def pin(pid: int, core: int) -> bool:
     """Keep a process on one core, counted from 0; tell whether that was possible."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    cores = allowed_cores()
     if len(cores) <= 1:
         return False
     with suppress(OSError):
         os.sched_setaffinity(pid, {cores[core % len(cores)]})
         return True
     return False
+
+
+@cache
+def allowed_cores() -> tuple[int, ...]:
+    """Return the cores this process might use when it was asked first: before it pinned itself to one of them."""
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else ()
 
 
 def _seconds(ticks: int) -> float:

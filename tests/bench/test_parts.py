@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -53,6 +55,28 @@ def test_this_process_can_be_read_and_one_that_has_ended_cannot() -> None:
     assert (read_stat(beyond), read_rss(beyond), family_seconds(beyond)) == (None, 0, None)
     with pytest.raises(ProcessLookupError):
         Meter(server=beyond).read()
+
+
+PIN_BOTH = """
+import os, subprocess, sys
+from authserver.bench.processes import allowed_cores, pin
+if len(allowed_cores()) < 2:
+    sys.exit("one core")
+assert pin(os.getpid(), 0)
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+assert pin(child.pid, 1)
+print(os.sched_getaffinity(0) & os.sched_getaffinity(child.pid))
+child.communicate()
+"""
+
+
+def test_the_server_gets_another_core_than_the_load_that_was_pinned_before() -> None:
+    found = subprocess.run(  # our own program
+        [sys.executable, "-c", PIN_BOTH], capture_output=True, text=True, check=False, timeout=60
+    )
+    if found.stderr.strip() == "one core":
+        pytest.skip("this machine has one core")
+    assert found.stdout.strip() == "set()", found.stderr
 
 
 def test_an_embedded_database_has_no_cpu_of_its_own_and_a_remote_one_an_unknown() -> None:
