@@ -2,6 +2,7 @@
 
 A hash takes 20 to 40 ms of a core and 19 MiB, on purpose. As many run at once as there are cores; a few more wait; the
 next one is told 503, so that a flood of logins neither fills the memory nor slows /token and /jwks (SECURITY row 118).
+The threads have the lowest priority: where the cores are all busy, people wait for their hash, and no token does.
 
 Passwords are normalised to NFC before hashing: the same password typed on two keyboards is the same, and nothing else
 changes. NFKC, which NIST SP 800-63B §3.1.1.2 allows as well, would make different characters equal and weaken some
@@ -13,8 +14,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
+import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 QUEUE_PER_CORE: Final = 16  # half a second of waiting at 30 ms a hash
 IDLE_SECONDS: Final = 1.0  # after the last hash; the next one then costs a fifth more
+LOWEST_PRIORITY: Final = 19  # the nice value (setpriority(2)): a seventieth of a busy core
 _RETRY_AFTER: Final = 2  # seconds
 
 T = TypeVar("T")
@@ -53,8 +58,8 @@ class Hasher:
     def __init__(self, *, threads: int | None = None, memory_kib: int = 19 * 1024, passes: int = 2) -> None:
         """Start no thread yet; the pool makes them when they are needed."""
         self._argon2 = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1, type=Type.ID)
-        self._threads = threads or os.cpu_count() or 1
-        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2")
+        self._threads = threads or _count_cores()
+        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2", initializer=_step_back)
         self._running = asyncio.Semaphore(self._threads)
         self._places = self._threads * (1 + QUEUE_PER_CORE)
         self._nobody: str | None = None
@@ -142,6 +147,18 @@ class Hasher:
         if self._nobody is None:
             self._nobody = self._argon2.hash(secrets.token_bytes(32))
         return self._nobody
+
+
+def _count_cores() -> int:
+    """Return how many cores this process may use; a container's are often fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _step_back() -> None:
+    """Give this thread the lowest priority, where a thread has one of its own."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
 def _normalise(password: str) -> bytes:
