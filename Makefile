@@ -20,10 +20,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-again test-fast test-faults test-browser check bench fmt messages lock audit
+.PHONY: help run install test test-again test-fast test-faults test-browser test-browser-full check bench fmt messages lock audit
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-26s%s\n", $$1, $$2 }'
 
 run: install ## install, then start a demo issuer with a sample API and a sample app
 	$(BIN)/authserver dev
@@ -45,6 +45,9 @@ test-faults: $(VENV)/.installed-test ## the long faults: make test-faults F="--f
 	$(BIN)/pytest -m long tests $(F)
 
 test-browser: $(VENV)/.installed-browser ## click through the demo in Chromium
+	$(BIN)/pytest -m "browser and not full" tests
+
+test-browser-full: $(VENV)/.installed-browser ## the same with every page in every width, colour and language
 	$(BIN)/pytest -m browser tests
 
 check: $(VENV)/.installed-test ## lint, format, types, import contracts, SECURITY rows that no test holds

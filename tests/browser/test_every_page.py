@@ -1,10 +1,17 @@
-"""Every page and state, also those the demo does not reach: contrast as drawn, reflow, targets, policy (UX §10.3)."""
+"""Every page and state, also those the demo does not reach: contrast as drawn, reflow, targets, axe, policy (UX §10.3).
+
+`make test-browser` looks at them in the usual ways, `make test-browser-full` in every combination.
+"""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
@@ -12,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from authserver.language import LANGUAGES, load_translations
 from authserver.oauth.errors import Refusal
 from authserver.web.error_page import error_page
 from authserver.web.pages import Link, Pages, ScopeLine
@@ -21,6 +29,9 @@ from tests.language.pseudo import Pseudo
 from tests.web import account_samples, sign_up_samples
 from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SECOND_FACTOR, SIGNED_OUT
 
+axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", reason="comes with `make test-browser`")
+
+SPOKEN: Final = (*LANGUAGES, "long")
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
 STATES: Final = {
     **{name: (name, values) for name, values in PAGES.items() if values is not FORM_POST},
@@ -103,12 +114,35 @@ TOO_SMALL: Final = """() => [...document.querySelectorAll("a, button, summary, l
     .map((element) => element.outerHTML.slice(0, 80))"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How a page is looked at; ``words`` is a language, or ``long`` for one nobody speaks."""
+
+    width: int
+    scheme: str
+    script: bool
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}-{'script' if self.script else 'no_script'}-{self.words}"
+
+
+def views(is_usual):
+    """Every way to look at a page; those that are not usual are for `make test-browser-full`."""
+    every = [
+        View(width=width, scheme=scheme, script=script, words=words)
+        for width, scheme, script, words in itertools.product(
+            (320, 360, 1280), ("light", "dark"), (True, False), SPOKEN
+        )
+    ]
+    return [pytest.param(view, id=str(view), marks=() if is_usual(view) else pytest.mark.full) for view in every]
+
+
 @pytest.fixture(scope="module")
 def site():
-    """The pages at ``/page/<number>``, served as the issuer serves them, and in longer words at ``/long/<number>``."""
+    """The pages at ``/<words>/<number>``, served as the issuer serves them."""
     spoken = {
-        "page": Pages(issuer="http://localhost", dev=True),
-        "long": Pages(issuer="http://localhost", dev=True, translations=lambda _: Pseudo()),
+        words: Pages(issuer="http://localhost", dev=True, translations=partial(_translate, words)) for words in SPOKEN
     }
 
     def show(request):
@@ -142,49 +176,68 @@ def site():
     thread.join()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 360, 1280])
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
-def test_every_page_can_be_read_hit_and_reflows(chromium, site, width, scheme, script):
+@pytest.fixture
+def drawn(chromium, site, view):
+    """Give the window, and the names of the states, each drawn in turn with everything unfolded.
+
+    At the end there has been no console message, which a violation of the policy is too, and no other host.
+    """
     context = chromium.new_context(
-        viewport={"width": width, "height": 700},
-        color_scheme=scheme,
-        java_script_enabled=script,
+        viewport={"width": view.width, "height": 700},
+        color_scheme=view.scheme,
+        java_script_enabled=view.script,
         reduced_motion="reduce",
     )
     visitor = watch(context.new_page(), "every page")
-    page = visitor.page
-    for number, name in enumerate(STATES):
-        page.goto(f"{site}/page/{number}")
-        for summary in page.locator("summary").all():
-            summary.click()
+
+    def draw():
+        for number, name in enumerate(STATES):
+            visitor.page.goto(f"{site}/{view.words}/{number}")
+            for summary in visitor.page.locator("summary").all():
+                summary.click()
+            yield name
+
+    yield visitor.page, draw()
+    context.close()
+    assert visitor.problems + unexpected(visitor) == []
+    assert visitor.hosts - {""} == {urlsplit(site).netloc}
+
+
+@pytest.mark.parametrize("view", views(lambda view: view.words == "en" or (view.words == "long" and view.script)))
+def test_every_page_can_be_read_hit_and_reflows(drawn, view):
+    page, names = drawn
+    for name in names:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         assert page.evaluate(TOO_PALE) == [], name
         assert page.evaluate(TOO_SMALL) == [], name
-        assert page.locator("h1").count() == 1, name
-        if not script:
-            assert page.get_by_role("button", name="Copy").count() == 0, name
-    context.close()
-    assert visitor.problems + unexpected(visitor) == []
-
-
-@pytest.mark.parametrize("width", [320, 1280])
-def test_words_that_are_two_fifths_longer_fit_on_every_page(chromium, site, width):
-    context = chromium.new_context(viewport={"width": width, "height": 700})
-    page = context.new_page()
-    for number, name in enumerate(STATES):
-        page.goto(f"{site}/long/{number}")
-        for summary in page.locator("summary").all():
-            summary.click()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         assert page.evaluate(CUT_OFF) == [], name
-    context.close()
+        assert page.locator("h1").count() == 1, name
+        if not view.script:
+            assert page.get_by_role("button", name="Copy").count() == 0, name
+
+
+@pytest.mark.timeout(600)  # nearly a second a page
+@pytest.mark.parametrize("view", views(lambda view: str(view) in {"1280-light-script-en", "360-dark-script-de"}))
+def test_axe_finds_nothing_on_any_page(drawn, view):
+    page, names = drawn
+    axe = axe_playwright.Axe()
+    found = {name: axe.run(page, options={"iframes": False}).response["violations"] for name in names}
+    assert [
+        (name, violation["id"], [node["html"][:120] for node in violation["nodes"]])
+        for name, violations in found.items()
+        for violation in violations
+    ] == []
 
 
 def test_forced_colours_keep_the_borders_of_buttons(chromium, site):
     context = chromium.new_context(forced_colors="active")
     page = context.new_page()
-    page.goto(f"{site}/page/{list(STATES).index('consent/consent.html')}")
+    page.goto(f"{site}/en/{list(STATES).index('consent/consent.html')}")
     for button in page.locator(".pair button").all():
         assert button.evaluate("element => getComputedStyle(element).borderTopStyle") == "solid"
     context.close()
+
+
+def _translate(words, language):
+    """Return the catalogue that a page speaks, whatever the browser asks for."""
+    return Pseudo() if words == "long" else load_translations(words)
