@@ -40,6 +40,7 @@ from authserver.features.second_factor import FEATURE as SECOND_FACTOR
 from authserver.features.signup import FEATURE as SIGNUP
 from authserver.features.signup import REGISTER
 from authserver.features.status_list import FEATURE as STATUS_LIST
+from authserver.features.stop_code import FEATURE as STOP_CODE
 from authserver.features.token import FEATURE as TOKEN
 from authserver.features.userinfo import FEATURE as USERINFO
 from authserver.features.verify import FEATURE as VERIFY
@@ -108,6 +109,7 @@ FEATURES: Final = (
     LOGIN_CODE,
     SECOND_FACTOR,
     RECOVERY,
+    STOP_CODE,
     SIGNUP,
     REGISTER,
     VERIFY,

@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from authserver.oauth.mailed_code_rules import DIGITS
 from authserver.sealing.subkeys import Label
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from authserver.oauth.mailed_code_rules import MailedCode, Purpose
     from authserver.sealing.subkeys import Subkeys
+
+
+_ID_DIGITS: Final = 32  # hexadecimal ones, of a UUID
+_MAC_BYTES: Final = 16
 
 
 def new_code() -> str:
@@ -39,6 +42,26 @@ def is_code(subkeys: Subkeys, presented: str, stored: MailedCode, browser_hash: 
     expected = stored.code_hash if stored.code_hash is not None else bytes(32)
     found = [hmac.compare_digest(one, expected) for one in hashes]
     return any(found) and stored.code_hash is not None
+
+
+def make_stop_token(subkeys: Subkeys, code_id: UUID) -> str:
+    """Return what the mail with a code lets its reader end it by. Nothing of it is stored: it names the code itself."""
+    return f"{code_id.hex}{_mac(subkeys.current(Label.STOP_LINK), code_id)}"
+
+
+def read_stop_token(subkeys: Subkeys, token: str) -> UUID | None:
+    """Return the code that a token of ours names, None for anything else."""
+    try:
+        code_id = UUID(hex=token[:_ID_DIGITS])
+    except ValueError:
+        return None
+    presented = token.encode("utf-8", "surrogatepass")
+    ours = [f"{code_id.hex}{_mac(key, code_id)}".encode() for key in subkeys.by_id(Label.STOP_LINK).values()]
+    return code_id if any(hmac.compare_digest(presented, one) for one in ours) else None
+
+
+def _mac(key: bytes, code_id: UUID) -> str:
+    return hmac.digest(key, code_id.bytes, hashlib.sha256)[:_MAC_BYTES].hex()
 
 
 def _hash(pepper: bytes, code: str, code_id: UUID, purpose: Purpose, browser_hash: bytes | None) -> bytes:

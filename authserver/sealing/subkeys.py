@@ -34,6 +34,7 @@ class Label(StrEnum):
     OUTBOX = "outbox"
     TOTP_SECRET = "totp-secret"  # noqa: S105 - a label
     RECOVERY_CODE = "recovery-code"
+    STOP_LINK = "stop-link"
 
 
 def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:

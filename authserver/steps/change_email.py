@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
-from authserver.steps.mailed_codes import CodeRequest, asked_by, redeem_code, resend_code, send_code
+from authserver.steps.mailed_codes import CodeRequest, asked_by, redeem_code, resend_code, send_code, stop_link
 from authserver.steps.usernames import release_address
 from authserver.store import mailed_codes, users
 from authserver.store.engine import ConflictError
@@ -50,7 +50,7 @@ async def ask_for_email(
             kind="email_change_notice",
             to=user.email,
             locale=user.locale or current_language(),
-            parameters={**asked_by(call), "new_address": email},
+            parameters={**asked_by(call), "new_address": email, "stop_link": stop_link(call, code.id)},
             user_id=user.id,
         )
         await call.services.outbox.add(tx, notice)

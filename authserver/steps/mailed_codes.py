@@ -23,7 +23,7 @@ from authserver.oauth.mailed_code_rules import (
     parse_code,
     wrong_code,
 )
-from authserver.sealing.mailed_code import hash_code, is_code, new_code
+from authserver.sealing.mailed_code import hash_code, is_code, make_stop_token, new_code
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
@@ -234,6 +234,11 @@ async def mail_state(call: Call, tx: Tx, code: MailedCode) -> State | None:
     return await call.services.outbox.state(tx, code.mail_id) if code.mail_id is not None else None
 
 
+def stop_link(call: Call, code_id: UUID) -> str:
+    """Return the address at which whoever gets a mail about a code ends it."""
+    return f"{call.services.settings.issuer}/stop?link={make_stop_token(call.services.subkeys, code_id)}"
+
+
 def asked_by(call: Call) -> dict[str, str]:
     """Return who asked, for the words of a mail: the browser in our words, and the address."""
     return {"browser": describe_browser(call.facts.header(b"user-agent")), "address": call.facts.address}
@@ -290,6 +295,7 @@ async def _hand_in(call: Call, tx: Tx, request: CodeRequest, code: MailedCode, d
         parameters["app"] = request.app
     if request.delivery != "notice":
         parameters["code"] = digits
+        parameters["stop_link"] = stop_link(call, code.id)
     if request.purpose is Purpose.RESET_PASSWORD:
         parameters["link"] = f"{call.services.settings.issuer}/reset?link={link}"
     is_notice = request.delivery == "notice"

@@ -31,6 +31,11 @@ async def set_mail(tx: Tx, code_id: UUID, mail_id: UUID) -> None:
     await tx.execute(update(MailedCodes).where(col(MailedCodes.id) == code_id).values(mail_id=mail_id))
 
 
+async def get(tx: Tx, code_id: UUID) -> MailedCode | None:
+    """Return a code, whatever it is for and has become of it."""
+    return _to_code((await tx.execute(select(MailedCodes).where(col(MailedCodes.id) == code_id))).one_or_none())
+
+
 async def find(tx: Tx, code_id: UUID, purpose: Purpose) -> MailedCode | None:
     """Return a code for this purpose, whatever has become of it."""
     statement = select(MailedCodes).where(col(MailedCodes.id) == code_id, col(MailedCodes.purpose) == purpose.value)
@@ -43,6 +48,18 @@ async def find_by_link(tx: Tx, link_hash: bytes, purpose: Purpose) -> MailedCode
         col(MailedCodes.link_hash) == link_hash, col(MailedCodes.purpose) == purpose.value
     )
     return _to_code((await tx.execute(statement)).one_or_none())
+
+
+async def has_open(tx: Tx, code: MailedCode) -> bool:
+    """Tell whether this code, or another one of its user for the same purpose, can still be used."""
+    is_same = col(MailedCodes.id) == code.id
+    if code.user_id is not None:
+        of_user = (col(MailedCodes.user_id) == code.user_id) & (col(MailedCodes.purpose) == code.purpose.value)
+        is_same = is_same | of_user
+    statement = select(col(MailedCodes.id)).where(
+        is_same, col(MailedCodes.used_at).is_(None), col(MailedCodes.expires_at) > await tx.now()
+    )
+    return (await tx.execute(statement.limit(1))).first() is not None
 
 
 async def claim_try(tx: Tx, code_id: UUID, purpose: Purpose, browser_hash: bytes | None) -> MailedCode | None:

@@ -9,7 +9,7 @@ import pytest
 
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.sealing.box import Box
-from authserver.sealing.mailed_code import hash_code, is_code, new_code
+from authserver.sealing.mailed_code import hash_code, is_code, make_stop_token, new_code, read_stop_token
 from authserver.sealing.subkeys import Subkeys, make_master
 from tests.oauth.test_mailed_code_rules import CODE
 
@@ -64,3 +64,37 @@ def test_a_code_of_before_the_pepper_was_replaced_is_still_right():
     assert old.code_hash != new.code_hash
     assert is_code(both, "482913", old, old.browser_hash)
     assert not is_code(Subkeys(MASTERS[1:], BOX), "482913", old, old.browser_hash)
+
+
+def test_a_stop_token_names_its_code_also_after_a_newer_master_came():
+    token = make_stop_token(KEYS, CODE.id)
+    assert read_stop_token(KEYS, token) == CODE.id
+    assert read_stop_token(Subkeys(MASTERS, BOX), token) == CODE.id
+    assert read_stop_token(Subkeys(MASTERS[1:], BOX), token) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda token: "",
+        lambda token: token[:32],
+        lambda token: token[:-1],
+        lambda token: token + "0",
+        lambda token: token.upper(),
+        lambda token: f"{UUID(int=3).hex}{token[32:]}",
+        lambda token: "\ud800" + token,
+        lambda token: token[:31] + "\u0661" + token[32:],
+    ],
+    ids=[
+        "nothing",
+        "no seal",
+        "shorter",
+        "longer",
+        "upper case",
+        "of another code",
+        "half a surrogate",
+        "other digits",
+    ],
+)
+def test_what_is_no_stop_token_of_ours_names_nothing(change):
+    assert read_stop_token(KEYS, change(make_stop_token(KEYS, CODE.id))) is None

@@ -16,7 +16,7 @@ BOX = Box({"k1": b"k" * 32}, current="k1")
 
 def test_each_label_has_its_own_key():
     subkeys = Subkeys([make_master(BOX, key_id=0, now=NOW)], BOX)
-    assert len({subkeys.current(label) for label in Label}) == len(Label) == 9
+    assert len({subkeys.current(label) for label in Label}) == len(Label)
 
 
 @pytest.mark.parametrize("label", Label)

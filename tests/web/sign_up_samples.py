@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from authserver.oauth.mailed_code_rules import Purpose
 from authserver.passwords import PasswordFault
 from authserver.steps.sign_up import Fault
 
@@ -47,6 +48,7 @@ FORGOT = {
 }
 LINK = {"csrf": "token", "link": "asm_secret", "email": EMAIL, "problem": None}
 NEW_PASSWORD = {"action": "/reset/1", "csrf": "token", "email": EMAIL, "problem": None, "fault": None}
+STOP = {"csrf": "token", "link": "0198", "purpose": "reset_password", "problem": None}
 
 PAGES = {
     "signup/signup.html": SIGN_UP,
@@ -59,6 +61,8 @@ PAGES = {
     "recovery/new_password.html": NEW_PASSWORD,
     "recovery/done.html": {"sign_in": "/login"},
     "recovery/over.html": {"why": "expired"},
+    "stop_code/ask.html": STOP,
+    "stop_code/over.html": {"why": "stopped"},
 }
 
 FAULTS = {
@@ -77,6 +81,10 @@ STATES = {
     "code, certain": ("code.html", CODE | {"is_certain": True, "mail_state": "trying again", "change": None}),
     "code, long address": ("code.html", CODE | {"email": "a" * 60 + "@" + "x" * 60 + ".example.org"}),
     "verify, done": ("verify/start.html", START | {"is_verified": True}),
+    **{f"stop, {purpose}": ("stop_code/ask.html", STOP | {"purpose": purpose.value}) for purpose in Purpose},
+    "stop, stale": ("stop_code/ask.html", STOP | {"problem": "stale"}),
+    "stop, used": ("stop_code/over.html", {"why": "used"}),
+    "stop, unknown": ("stop_code/over.html", {"why": "unknown"}),
     "verify, taken": ("verify/over.html", {"why": "taken", "may_sign_up": True}),
     "forgot, wrong": ("address.html", FORGOT | {"problem": "malformed", "email": "ann"}),
     "new password, refused": (

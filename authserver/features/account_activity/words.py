@@ -22,6 +22,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "email_verified": N_("E-mail address confirmed"),
     "grant_revoked": N_("An app's access was ended"),
     "mailed_code_wrong": N_("A wrong code from a mail was entered"),
+    "mailed_code_stopped": N_("A code was stopped by whoever got the mail"),
     "other_sessions_ended": N_("Signed out everywhere else"),
     "password_changed": N_("Password changed"),
     "password_reset": N_("A forgotten password was replaced"),
