@@ -66,6 +66,7 @@ async def start_server(
     from tests.server import cheap_hasher, running_server  # noqa: PLC0415 - the protocol is tested without the server
 
     monkeypatch.setattr("authserver.app.Hasher", cheap_hasher)
+    monkeypatch.setattr("authserver.steps.even_time.EVEN_SECONDS", 0.0)
     async with AsyncExitStack() as stack:
 
         async def start(**settings: object) -> "Server":

@@ -18,6 +18,7 @@ from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS
 from authserver.oauth.values import User
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
+from authserver.steps.even_time import even_time
 from authserver.steps.granting import Basis, begin_grant, build_authorization, with_places
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
@@ -109,7 +110,7 @@ async def open_account(call: Call, client: Client, account: AppAccount, target: 
 
 
 async def _open(call: Call, client: Client, account: AppAccount, password_hash: str, target: Target) -> Opened:
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         now = await tx.now()
         user = User(
             id=uuid7(call.now),

@@ -27,6 +27,7 @@ from authserver.sealing.mailed_code import hash_code, is_code, make_stop_token, 
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
+from authserver.steps.even_time import even_time
 from authserver.steps.limiter import Try
 from authserver.store import mailed_codes, sessions, users
 from authserver.store.outbox import Mail
@@ -95,7 +96,7 @@ async def begin_for_account(call: Call, find: FindAccount, request: CodeRequest)
     """
     email = parse_email_address(request.email)
     await reserve_visit(call)
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         user = await find(tx, email)
         is_known = user is not None and user.may_sign_in and is_same_mailbox(user.email or "", email)
         return await send_code(
@@ -160,7 +161,7 @@ async def resend_code(
     Raise ``THROTTLED`` (429 with Retry-After) where the last one is too young, ``MAILED_CODE_UNKNOWN`` and
     ``MAILED_CODE_USED``. The tries of the account are counted on (SECURITY row 105).
     """
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         code = await find_code(tx, code_id, purpose, browser_hash)
         if code.used_at is None and code.proven_at is None and (seconds := code.wait_for_next(await tx.now())):
             raise limiter.throttled(seconds)

@@ -18,6 +18,7 @@ from authserver.oauth.mailed_code_rules import Purpose
 from authserver.oauth.values import User
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
+from authserver.steps.even_time import even_time
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
 from authserver.steps.new_password import find_password_fault
@@ -90,7 +91,7 @@ async def begin_sign_up(
     email = parse_email_address(account.email)
     await reserve_visit(call)
     password_hash = await call.services.hasher.hash(account.password)
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         now = await tx.now()
         sign_up = SignUp(
             id=uuid7(call.now),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
+from authserver.steps.even_time import even_time
 from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, reserve_visit, send_code
 from authserver.steps.sign_up import delivery_of, make_account
 from authserver.steps.usernames import release_address
@@ -45,7 +46,7 @@ async def begin_verification(
     if user.email is None:
         raise OAuthError(ErrorCode.INVALID_REQUEST, "the account has no e-mail address", Refusal.PARAMETER_MISSING)
     await reserve_visit(call)
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         await mailed_codes.claim_all_of_user(tx, user.id, purpose=Purpose.VERIFY_EMAIL)
         owner = await users.find_owner(tx, user.email)
         request = CodeRequest(

@@ -13,6 +13,7 @@ from authserver.steps.account import answer_done, ask_proof, hold_account, rende
 from authserver.steps.browser_session import find_browser_hash
 from authserver.steps.change_email import ask_again, ask_for_email, change_email
 from authserver.steps.code_page import CodePage, render_code_page, render_refused
+from authserver.steps.even_time import even_time
 from authserver.steps.mailed_codes import find_code
 from authserver.store.users import name_key
 from authserver.web.answers import redirect_answer
@@ -52,7 +53,7 @@ async def email(call: Call, params: Params, visit: Visit) -> Answer:
     new, problem = _parse(visit, given)
     if problem is not None:
         return _page(call, visit, given, problem=problem)
-    async with call.services.engine.begin() as tx:
+    async with even_time(), call.services.engine.begin() as tx:
         user = await hold_account(tx, visit)
         code = await ask_for_email(
             call, tx, user, new, browser_hash=find_browser_hash(call), session_id=visit.session.id
