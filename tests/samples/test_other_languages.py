@@ -19,7 +19,9 @@ def build_node(folder):
 
 
 def build_go(folder):
-    run_or_skip("go", ["go", "build", "-o", "server", "."], folder)
+    """Build it, and hold it to the Go that go.mod names: a newer one would build what that one cannot."""
+    run_or_skip("go", ["go", "vet", "-stdversion", "."], folder)
+    run_or_skip("go", ["go", "build", "-mod=readonly", "-o", "server", "."], folder)
     return [str(folder / "server")]
 
 
@@ -38,6 +40,20 @@ def is_about_the_machine(text):
     network = ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "dial tcp", "no such host", "connection refused")
     version = ("go.mod requires go", "invalid go version", "toolchain not available")
     return any(sign in text for sign in network + version)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_skipped"),
+    [
+        pytest.param("go: errors parsing go.mod:\ngo.mod:3: invalid go version '1.24.0'", True, id="Go 1.19"),
+        pytest.param("go: go.mod requires go >= 1.24.0 (running go 1.22.2; GOTOOLCHAIN=local)", True, id="Go 1.22"),
+        pytest.param("go: example.org/x@v1 requires go >= 1.25.0 (running go 1.24.4)", False, id="a library of ours"),
+        pytest.param("./main.go:3:1: syntax error", False, id="a mistake of ours"),
+        pytest.param("npm error code EAI_AGAIN", True, id="no network"),
+    ],
+)
+def test_a_sample_is_skipped_for_what_the_machine_lacks_and_for_nothing_else(said, is_skipped):
+    assert is_about_the_machine(said) == is_skipped
 
 
 @pytest.fixture(scope="module", params=[("api_node", build_node), ("api_go", build_go)], ids=["node", "go"])
