@@ -93,7 +93,7 @@ def check_claims(claims: dict[str, object], key_id: str, expected: Expectation, 
 def parse_seconds(claims: Mapping[str, object], name: str) -> float:
     """A NumericDate (RFC 7519 §2) between 1970 and 9999; `true` is a bool and no number here."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_SECOND:
         raise TokenRefusedError(Refusal.CLAIM_MALFORMED)
     return value
 
@@ -160,4 +160,4 @@ def _scope(claims: dict[str, object]) -> frozenset[str]:
     value = claims.get("scope", "")
     if not isinstance(value, str):
         raise TokenRefusedError(Refusal.CLAIM_MALFORMED)
-    return frozenset(value.split(" ")) - {""}
+    return frozenset(filter(None, value.split(" ")))

@@ -1,15 +1,14 @@
 """Reading a JWT in compact form, strictly (RFC 7515 §7.1, RFC 8725 §3).
 
-joserfc verifies signatures. What it lets through is refused here, before it sees the token: names that occur twice,
-`crit`, base64url with spare bits set, oversized tokens.
+What JSON and base64 libraries let through is refused here: names that occur twice, `crit`, base64url with spare bits
+set, oversized tokens.
 """
 
 import json
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from authserver_verifier.refusals import Refusal, TokenRefusedError
 
@@ -17,14 +16,14 @@ MAX_TOKEN_BYTES = 8192
 MAX_KEY_ID_BYTES = 256
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _SEGMENTS = 3
+_WHITESPACE = " \t\n\r"  # JSON's (RFC 8259 §2)
 _STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # the other alphabet; what is none of ours is in neither
 _PADDING = (b"", b"", b"==", b"=")
 # What a last group of two or three characters may end with: any other sets bits that are not part of a byte.
 _LAST: tuple[frozenset[int], ...] = (frozenset(), frozenset(), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnverifiedToken:
+class UnverifiedToken(NamedTuple):
     """A token whose header has been checked and whose signature has not: nothing in it may be believed yet.
 
     `payload` is the segment as it was sent: it is decoded only once the signature is known to be good.
@@ -49,9 +48,10 @@ def encode_token(token: str) -> bytes:
 
 def split_token(token: bytes) -> tuple[bytes, bytes, bytes]:
     """Return the header, the payload and the signature of a compact JWS, as they were sent."""
-    if token.count(b".") != _SEGMENTS - 1:
+    segments = token.split(b".", _SEGMENTS)
+    if len(segments) != _SEGMENTS:
         raise TokenRefusedError(Refusal.NOT_COMPACT)
-    header, payload, signature = token.split(b".")
+    header, payload, signature = segments
     return header, payload, signature
 
 
@@ -61,13 +61,8 @@ def parse_token(
     """Take a compact JWS apart and check its header; `types` are those it may have. Raises `TokenRefusedError`."""
     header_segment, payload, signature_segment = split_token(token)
     algorithm, key_id = _parse_header(header_segment, algorithms, types)
-    return UnverifiedToken(
-        algorithm=algorithm,
-        key_id=key_id,
-        signing_input=token[: -len(signature_segment) - 1],
-        payload=payload,
-        signature=decode_segment(signature_segment),
-    )
+    signing_input = token[: -len(signature_segment) - 1]
+    return UnverifiedToken(algorithm, key_id, signing_input, payload, decode_segment(signature_segment))
 
 
 @lru_cache(maxsize=64)  # an issuer has one header per key
@@ -103,10 +98,11 @@ def decode_segment(segment: bytes) -> bytes:
 def parse_object(text: bytes) -> dict[str, object]:
     """Parse one JSON object in UTF-8. A name sent twice, NaN, infinities and endless nesting are refused."""
     try:
-        value = _DECODER.decode(text.decode())
+        decoded = text.decode().strip(_WHITESPACE)
+        value, end = _DECODER.raw_decode(decoded)
     except (ValueError, RecursionError):
         raise TokenRefusedError(Refusal.JSON_MALFORMED) from None
-    if not isinstance(value, dict):
+    if end != len(decoded) or not isinstance(value, dict):
         raise TokenRefusedError(Refusal.JSON_MALFORMED)
     return value
 

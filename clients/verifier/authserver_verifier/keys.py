@@ -1,18 +1,21 @@
 """The issuer's public keys (RFC 7517): which of them are taken, and how one verifies a signature."""
 
 import logging
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwk
 from joserfc.errors import JoseError
-from joserfc.jwa import JWS_ALGORITHMS
 
 from authserver_verifier.jwt import decode_segment, parse_object
 from authserver_verifier.refusals import TokenRefusedError
-
-if TYPE_CHECKING:
-    from joserfc.jwa import JWSAlgModel
 
 logger = logging.getLogger("authserver_verifier")
 
@@ -25,21 +28,33 @@ _RSA_EXPONENT_LIMIT = 2**32
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # A key without `alg` serves one algorithm all the same: never one key for two (RFC 8725 §3.1).
 _ALGORITHM_OF = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
-_MODELS = {model.name: model for model in JWS_ALGORITHMS if model.name in ALGORITHMS}
+_SHA256 = SHA256()
+_ES256 = ECDSA(_SHA256)
+_ES256_BYTES = 64
+_RSA_PADDINGS = {"RS256": PKCS1v15(), "PS256": PSS(mgf=MGF1(_SHA256), salt_length=_SHA256.digest_size)}
+
+# Takes a signature and what was signed; raises InvalidSignature.
+_Check = Callable[[bytes, bytes], None]
 
 
 class VerificationKey:
-    """One public key and the one algorithm it is for, parsed once and used for every token."""
+    """One public key and the one algorithm it is for, prepared once and used for every token.
 
-    __slots__ = ("_key", "_model")
+    The signature is checked without joserfc between: its layer is the same work for each token again.
+    """
 
-    def __init__(self, key: jwk.Key, model: "JWSAlgModel") -> None:
-        self._key = key
-        self._model = model
+    __slots__ = ("_check",)
+
+    def __init__(self, key: jwk.Key, algorithm: str) -> None:
+        self._check = _prepare_check(key.public_key, algorithm)
 
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Tell whether this key made the signature."""
-        return self._model.verify(signing_input, signature, self._key)
+        try:
+            self._check(signature, signing_input)
+        except InvalidSignature:
+            return False
+        return True
 
 
 KeysByName = Mapping[tuple[str, str], VerificationKey]
@@ -77,8 +92,8 @@ def parse_proof_key(member: object, algorithm: str) -> tuple[VerificationKey, st
     try:
         if not isinstance(member, dict) or not _PRIVATE_MEMBERS.isdisjoint(member):
             raise ValueError("no public key")
-        _, key, model = _parse_public(member | {"alg": member.get("alg", algorithm)}, {algorithm})
-        return VerificationKey(key, model), key.thumbprint()
+        _, key = _parse_public(member | {"alg": member.get("alg", algorithm)}, {algorithm})
+        return VerificationKey(key, algorithm), key.thumbprint()
     except (JoseError, TokenRefusedError, TypeError, KeyError) as error:
         raise ValueError(str(error)) from None
 
@@ -91,12 +106,12 @@ def _parse_key(member: object, algorithms: Collection[str]) -> tuple[str, str, V
         logger.error("the issuer publishes a private or symmetric key; it is not trusted")
         raise ValueError("private member")
     key_id = _text(member, "kid")
-    algorithm, key, model = _parse_public(member, algorithms)
-    return key_id, algorithm, VerificationKey(key, model)
+    algorithm, key = _parse_public(member, algorithms)
+    return key_id, algorithm, VerificationKey(key, algorithm)
 
 
-def _parse_public(member: dict[str, Any], algorithms: Collection[str]) -> tuple[str, jwk.Key, "JWSAlgModel"]:
-    """Return algorithm, key and signature scheme of a JWK without private members."""
+def _parse_public(member: dict[str, Any], algorithms: Collection[str]) -> tuple[str, jwk.Key]:
+    """Return algorithm and key of a JWK without private members."""
     key_type = _text(member, "kty")
     curve = None if key_type == "RSA" else _text(member, "crv")
     algorithm = _text(member, "alg") if "alg" in member else _ALGORITHM_OF[key_type, curve]
@@ -108,9 +123,26 @@ def _parse_public(member: dict[str, Any], algorithms: Collection[str]) -> tuple[
         _check_rsa(member)
     key = jwk.import_key(member)
     key.check_key_op("verify")
-    model = _MODELS[algorithm]
-    model.check_key(key)
-    return algorithm, key, model
+    return algorithm, key
+
+
+def _prepare_check(key: object, algorithm: str) -> _Check:
+    """Return how this key checks a signature (RFC 7518 §3, RFC 8037 §3.1). Raise ValueError for another kind of key."""
+    if algorithm == "ES256" and isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return lambda signature, signed: key.verify(_encode_ecdsa(signature), signed, _ES256)
+    if algorithm == "EdDSA" and isinstance(key, Ed25519PublicKey):
+        return key.verify
+    if algorithm in _RSA_PADDINGS and isinstance(key, RSAPublicKey):
+        padding = _RSA_PADDINGS[algorithm]
+        return lambda signature, signed: key.verify(signature, signed, padding, _SHA256)
+    raise ValueError("the algorithm is not this key's")
+
+
+def _encode_ecdsa(signature: bytes) -> bytes:
+    """Return a JWS's R and S, 32 bytes each (RFC 7518 §3.4), in the DER form that OpenSSL reads."""
+    if len(signature) != _ES256_BYTES:
+        raise InvalidSignature
+    return encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
 
 
 def _text(member: dict[str, Any], name: str) -> str:

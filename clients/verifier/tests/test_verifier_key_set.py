@@ -6,12 +6,14 @@ import warnings
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk
 from joserfc.errors import SecurityWarning
+from joserfc.jwa import JWS_ALGORITHMS
 
 from authserver_verifier import IssuerUnavailableError, Refusal, Verifier
 from authserver_verifier.issuer import freshness
-from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, parse_key_set
+from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, VerificationKey, parse_key_set
 from authserver_verifier.testing import generate_key
 
 AUDIENCE = "https://notes.example.com"
@@ -101,6 +103,57 @@ def test_a_symmetric_key_is_not_trusted():
 def test_a_key_that_cannot_be_right_is_passed_over_and_the_others_serve(member):
     good = {**generate_key("ES256").as_dict(private=False), "kid": "good"}
     assert set(parse(member, good)) == {("good", "ES256")}
+
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def variants(signature):
+    """A signature, and what looks like it."""
+    r, s = signature[:32], signature[32:]
+    yield signature
+    yield from (signature[:at] + bytes([signature[at] ^ 1]) + signature[at + 1 :] for at in (0, 31, 32, -1))
+    yield from (b"", signature[:-1], signature + b"\0", b"\0" + signature, s + r, r + bytes(len(s)), bytes(32) + s)
+    yield from (bytes(len(signature)), b"\xff" * len(signature))
+    yield r + (P256_ORDER - int.from_bytes(s) % P256_ORDER).to_bytes(32)  # ES256: the other root, as good as the first
+    yield (P256_ORDER + 1).to_bytes(32) * 2
+    yield encode_dss_signature(int.from_bytes(r), int.from_bytes(s))  # DER, which is not how a JWS spells it
+
+
+@pytest.mark.attack(65)
+@pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
+def test_every_signature_is_judged_as_joserfc_judges_it(algorithm):
+    private = generate_key(algorithm)
+    model = next(model for model in JWS_ALGORITHMS if model.name == algorithm)
+    public = private.as_dict(private=False)
+    [key] = parse(public).values()
+    other = generate_key(algorithm)
+    judged = []
+    for signature in variants(model.sign(b"signed", private)):
+        judged.append(key.verifies(b"signed", signature))
+        assert judged[-1] == model.verify(b"signed", signature, private)
+        assert not key.verifies(b"Signed", signature)
+        assert not VerificationKey(other, algorithm).verifies(b"signed", signature)
+    assert sum(judged) == (2 if algorithm == "ES256" else 1)
+
+
+@pytest.mark.attack(59, 65)
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        pytest.param(generate_key("RS256"), "ES256", id="RSA for ES256"),
+        pytest.param(generate_key("ES256"), "RS256", id="EC for RS256"),
+        pytest.param(generate_key("ES256"), "EdDSA", id="EC for EdDSA"),
+        pytest.param(generate_key("EdDSA"), "PS256", id="Ed25519 for PS256"),
+        pytest.param(jwk.ECKey.generate_key("P-384"), "ES256", id="another curve"),
+        pytest.param(jwk.OKPKey.generate_key("Ed448"), "EdDSA", id="another Edwards curve"),
+        pytest.param(generate_key("ES256"), "HS256", id="a MAC"),
+        pytest.param(generate_key("ES256"), "none", id="none"),
+    ],
+)
+def test_a_key_is_never_prepared_for_the_algorithm_of_another_kind(key, algorithm):
+    with pytest.raises(ValueError, match="not this key's"):
+        VerificationKey(key, algorithm)
 
 
 @pytest.mark.attack(65)
