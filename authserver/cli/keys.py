@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -87,6 +88,7 @@ async def rotate(
         if add is not None:
             listing = await keys.begin_algorithm(operator, box, add, hurry=now)
             terminal.say(f"{_tell_when(listing.key, await desk.now())}.")
+            _warn_of_long_caches(terminal, desk, [listing.key])
             if wait and not dry_run:
                 await _wait(terminal, desk, listing.key.sign_from)
                 listing = keys.list_key(listing.key, await desk.now())
@@ -97,7 +99,7 @@ async def rotate(
         at = await desk.now()
         for rotation in rotations:
             terminal.say(_tell_plan(rotation, at))
-        _warn_of_long_caches(terminal, desk, rotations)
+        _warn_of_long_caches(terminal, desk, [rotation.upcoming for rotation in rotations])
         _say_dry(terminal, dry_run=dry_run)
         if wait and not dry_run:
             await _wait(terminal, desk, max(rotation.upcoming.sign_from for rotation in rotations))
@@ -251,16 +253,20 @@ def _say_dry(terminal: Terminal, *, dry_run: bool) -> None:
         terminal.say("Nothing was changed: this was a dry run.")
 
 
-def _warn_of_long_caches(terminal: Terminal, desk: Desk, rotations: tuple[Rotation, ...]) -> None:
-    """Say where a verifier that keeps /jwks for longer than it may will meet a key that it does not know."""
-    ahead = min(rotation.upcoming.sign_from - rotation.upcoming.publish_at for rotation in rotations)
-    if ahead < keys.rotation_rules(desk.settings).publish_ahead:
-        minutes = int(ahead.total_seconds() // 60)
-        length = f"{minutes} minute{'s' if minutes > 1 else ''}"
-        terminal.say(
-            f"A resource server that keeps /jwks for longer than {length}, which it must not, "
-            "will have to ask for it again."
-        )
+def _warn_of_long_caches(terminal: Terminal, desk: Desk, upcoming: Iterable[SigningKey]) -> None:
+    """Say which verifiers will meet a key that they do not know, and from when on none can."""
+    ahead = keys.rotation_rules(desk.settings).publish_ahead
+    hurried = [key for key in upcoming if key.sign_from - key.publish_at < ahead]
+    if not hurried:
+        return
+    minutes = int(min(key.sign_from - key.publish_at for key in hurried).total_seconds() // 60)
+    length = f"{minutes} minute{'s' if minutes > 1 else ''}"
+    known = max(key.publish_at for key in hurried) + ahead
+    terminal.say(
+        f"A resource server that keeps /jwks for longer than {length}, which it must not, will have to ask for it "
+        f"again; one that keeps it for {ahead.total_seconds() / 3600:.0f} hours has the new key at "
+        f"{known:%d %b %H:%M:%S} UTC."
+    )
 
 
 def _tell_effect(done: Revocation) -> str:

@@ -165,12 +165,22 @@ def moment(text):
     return datetime.fromisoformat(text)
 
 
-def test_rotate_in_a_hurry_says_when_and_whom_it_surprises(installed):
+def test_rotate_in_a_hurry_says_when_whom_it_surprises_and_from_when_on_nobody(installed):
+    unhurried = installed("keys", "rotate")
+    assert "longer than" not in unhurried.err
     hurried = installed("keys", "rotate", "--now")
     assert hurried.code == 0
     assert "signs in 5 minutes, at " in hurried.err
     assert "longer than 6 minutes" in hurried.err
-    assert "longer than" not in installed("keys", "list").err
+    published_at = max(moment(key["publish_at"]) for key in installed("keys", "list", "--json").json)
+    assert f"24 hours has the new key at {published_at + DAY:%d %b %H:%M:%S} UTC." in hurried.err
+
+
+def test_a_first_key_in_a_hurry_says_so_too(installed):
+    assert "longer than" not in installed("keys", "rotate", "--add", "EdDSA").err
+    begun = installed("keys", "rotate", "--add", "PS256", "--now", "--json")
+    assert "longer than 6 minutes" in begun.err
+    assert f"has the new key at {moment(begun.json['publish_at']) + DAY:%d %b %H:%M:%S} UTC." in begun.err
 
 
 @pytest.mark.parametrize("more", [(), ("--now",), ("--add", "PS256")])

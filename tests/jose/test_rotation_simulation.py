@@ -54,11 +54,14 @@ def test_rotations_in_a_hurry_surprise_nobody_who_keeps_to_max_age(seed):
         assert ahead[surprise.kid] < surprise.verifier.cache + RULES.shortest_ahead - MAX_AGE
 
 
+@pytest.mark.fault("B14")
+@pytest.mark.parametrize("published_for", [RULES.publish_ahead, 3 * DAY], ids=["24 hours", "three days"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_one_rotation_in_a_hurry_of_a_key_published_long_ago_surprises_nobody_at_all(seed):
+def test_one_rotation_in_a_hurry_of_a_key_published_long_ago_surprises_nobody_at_all(seed, published_for):
     world = World(seed)
-    world.run(world.now + 3 * DAY)
+    world.run(world.now + published_for)
     world.rotate(hurry=True)
+    assert find_signing(world.rows, "ES256", world.now).generation == 2, "at once"
     world.run(world.now + 3 * HOUR)
     assert world.surprises == []
     assert len(world.rows) == 6
