@@ -217,8 +217,8 @@ def _read_jwks(name: str, value: object) -> Mapping[str, object]:
 
 
 def _refuse_encryption(name: str, value: object) -> NoReturn:  # noqa: ARG001 - a reader
-    """Say that responses are never encrypted: a client that asks for it must not believe that they are."""
-    refuse_member(name, "is not offered: introspection responses are signed, not encrypted")
+    """Say that nothing is ever encrypted: a client that asks for it must not believe that it is."""
+    refuse_member(name, "is not offered: tokens and responses are signed, not encrypted")
 
 
 def _is_plain(value: object) -> bool:
@@ -238,8 +238,11 @@ _MEMBERS: Final[Mapping[str, Reader]] = {
     "subject_type": _one_of("public"),
     "id_token_signed_response_alg": _read_text,
     "introspection_signed_response_alg": _read_text,
-    "introspection_encrypted_response_alg": _refuse_encryption,
-    "introspection_encrypted_response_enc": _refuse_encryption,
+    **{
+        f"{what}_encrypted_response_{how}": _refuse_encryption
+        for what in ("authorization", "id_token", "introspection", "userinfo")
+        for how in ("alg", "enc")
+    },
     "default_max_age": _seconds(0, MAX_SECONDS),
     "require_auth_time": _read_boolean,
     "scope": _read_scope,

@@ -209,6 +209,17 @@ def test_introspection_responses_are_signed_as_announced_and_never_encrypted(cha
     assert register().introspection_signed_response_alg is None
 
 
+@pytest.mark.attack(63)
+@pytest.mark.parametrize("what", ["authorization", "id_token", "introspection", "userinfo"])
+@pytest.mark.parametrize(
+    ("how", "value"), [("alg", "RSA1_5"), ("alg", "RSA-OAEP-256"), ("alg", "dir"), ("enc", "A128GCM")]
+)
+def test_a_client_that_asks_for_encryption_is_told_that_there_is_none(what, how, value):
+    changed = {f"{what}_encrypted_response_{how}": value}
+    assert outcome(**changed) == INVALID_METADATA
+    assert outcome(OPERATOR, **changed) == INVALID_METADATA
+
+
 @pytest.mark.attack(80)
 @pytest.mark.parametrize(
     "changed",

@@ -25,6 +25,22 @@ _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 8192
 _MIN_RSA_EXPONENT = 65537
 _RSA_EXPONENT_LIMIT = 2**32
+# CVE-2017-15361 (ROCA): a modulus of the flawed generator is a power of 65537 modulo each of these primes.
+_ROCA_RESIDUES = {
+    prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
+    for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+}
+# The y of the points of Ed25519 whose order divides 8: with one as the key, anybody makes signatures for it.
+_FIELD = 2**255 - 19
+_WEAK_Y = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        2707385501144840649318225287225658788936804267575313519463743609750303402022,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+    }
+)
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # A key without `alg` serves one algorithm all the same: never one key for two (RFC 8725 §3.1).
 _ALGORITHM_OF = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
@@ -121,6 +137,8 @@ def _parse_public(member: dict[str, Any], algorithms: Collection[str]) -> tuple[
         raise ValueError("the algorithm is not this key's")
     if key_type == "RSA":
         _check_rsa(member)
+    elif key_type == "OKP":
+        _check_ed25519(member)
     key = jwk.import_key(member)
     key.check_key_op("verify")
     return algorithm, key
@@ -159,3 +177,12 @@ def _check_rsa(member: dict[str, Any]) -> None:
         raise ValueError("RSA key of another size than 2048 to 8192 bits")
     if not _MIN_RSA_EXPONENT <= exponent < _RSA_EXPONENT_LIMIT or exponent % 2 == 0:
         raise ValueError("RSA key with an exponent that is small, even or huge")
+    if modulus % 2 == 0 or all(modulus % prime in powers for prime, powers in _ROCA_RESIDUES.items()):
+        raise ValueError("RSA key whose private half can be computed")
+
+
+def _check_ed25519(member: dict[str, Any]) -> None:
+    """Refuse a point of small order, and one that is not spelled as RFC 8032 §5.1.3 has it."""
+    y = int.from_bytes(decode_segment(_text(member, "x").encode()), "little") & (2**255 - 1)  # the last bit is x's sign
+    if y >= _FIELD or y in _WEAK_Y:
+        raise ValueError("Ed25519 key of small order")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import warnings
+from math import prod
 
 import httpx2
 import pytest
@@ -13,17 +14,28 @@ from joserfc.jwa import JWS_ALGORITHMS
 
 from authserver_verifier import IssuerUnavailableError, Refusal, Verifier
 from authserver_verifier.issuer import freshness
-from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, VerificationKey, parse_key_set
-from authserver_verifier.testing import generate_key
+from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, VerificationKey, parse_key_set, parse_proof_key
+from authserver_verifier.testing import encode_segment, generate_key
 
 AUDIENCE = "https://notes.example.com"
 EC = generate_key("ES256").as_dict(private=False)
 RSA = generate_key("RS256").as_dict(private=False)
 ED = generate_key("EdDSA").as_dict(private=False)
+ORDER_8 = encode_segment(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")).decode()
 
 
 def parse(*members):
     return parse_key_set(json.dumps({"keys": list(members)}).encode(), ALGORITHMS)
+
+
+def encode(number, size=None, order="big"):
+    return encode_segment(number.to_bytes(size or (number.bit_length() + 7) // 8, order)).decode()
+
+
+def flawed_modulus():
+    """A modulus with the fingerprint of CVE-2017-15361: a power of 65537 modulo every small prime."""
+    product = prod(number for number in range(2, 168) if all(number % smaller for smaller in range(2, number)))
+    return pow(65537, 12345, product) + product * ((1 << 2047) // product + 1)
 
 
 def without(member, name):
@@ -83,8 +95,16 @@ def test_a_symmetric_key_is_not_trusted():
         pytest.param({**RSA, "e": "AQ"}, id="exponent 1"),
         pytest.param({**RSA, "e": "Aw"}, id="exponent 3"),
         pytest.param({**RSA, "e": "AQAA"}, id="an even exponent"),
+        pytest.param({**RSA, "n": encode(2**2047 + 2)}, id="an even modulus"),
+        pytest.param({**RSA, "n": encode(flawed_modulus())}, id="a modulus of the flawed generator"),
         pytest.param({**ED, "crv": "Ed448"}, id="another Edwards curve"),
         pytest.param({**ED, "crv": "X25519"}, id="a curve for key agreement"),
+        pytest.param({**ED, "x": encode(0, 32)}, id="a point of order 4"),
+        pytest.param({**ED, "x": encode(1, 32, "little")}, id="the neutral point"),
+        pytest.param({**ED, "x": encode(1 | 1 << 255, 32, "little")}, id="the neutral point, its sign set"),
+        pytest.param({**ED, "x": encode(2**255 - 20, 32, "little")}, id="the point of order 2"),
+        pytest.param({**ED, "x": encode(2**255 - 18, 32, "little")}, id="a point that is spelled twice"),
+        pytest.param({**ED, "x": ORDER_8}, id="a point of order 8"),
         pytest.param({**EC, "use": "enc"}, id="for encryption"),
         pytest.param({**EC, "key_ops": ["sign"]}, id="not for verifying"),
         pytest.param(without(EC, "kid"), id="no name"),
@@ -103,6 +123,17 @@ def test_a_symmetric_key_is_not_trusted():
 def test_a_key_that_cannot_be_right_is_passed_over_and_the_others_serve(member):
     good = {**generate_key("ES256").as_dict(private=False), "kid": "good"}
     assert set(parse(member, good)) == {("good", "ES256")}
+
+
+@pytest.mark.attack(65)
+def test_a_key_that_a_proof_brings_along_is_held_to_the_same_rules():
+    good = [(EC, "ES256"), (RSA, "RS256"), (ED, "EdDSA")]
+    for member, algorithm in good:
+        assert parse_proof_key(member, algorithm)
+    weak = [{**EC, "y": EC["x"]}, {**RSA, "n": encode(flawed_modulus())}, {**ED, "x": ORDER_8}]
+    for member, (_, algorithm) in zip(weak, good, strict=True):
+        with pytest.raises(ValueError, match=r".+"):
+            parse_proof_key(member, algorithm)
 
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
