@@ -319,6 +319,28 @@ def test_a_key_from_the_environment_needs_no_file_and_is_changed_there(run, here
     assert run("keys", "rotate").code == 0
 
 
+def test_a_systemd_credential_is_a_file_that_the_service_cannot_write(installed, here, monkeypatch):
+    """LoadCredential= puts a read-only copy where nothing else may be written; epoch and tombstones live elsewhere."""
+    credentials = here / "credentials"
+    credentials.mkdir()
+    KEY.rename(credentials / "sealing.key")
+    (credentials / "sealing.key").chmod(0o440)
+    credentials.chmod(0o550)
+    (here / "state").mkdir()
+    monkeypatch.setenv("AUTHSERVER_SEALING_KEY_FILE", str(credentials / "sealing.key"))
+    monkeypatch.setenv("AUTHSERVER_EPOCH_FILE", str(here / "state" / "epoch"))
+    refused = installed("keys", "rotate", "--json")
+    assert refused.code == 1
+    assert "0440" in refused.problem["detail"], "anywhere else a group may not read it"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert installed("keys", "rotate").code == 0
+    leaked = next(kid for kid, state in states(installed).items() if state == "signing")
+    assert installed("keys", "revoke", leaked, "--emergency", "--yes").code == 0
+    assert sorted(path.name for path in (here / "state").iterdir()) == ["epoch", "epoch.revoked"]
+    assert [path.name for path in credentials.iterdir()] == ["sealing.key"]
+    credentials.chmod(0o700)
+
+
 def test_a_plug_in_wraps_the_keys_that_init_and_rewrap_make(run, here, sqlite_url, tmp_path, monkeypatch):
     plug_ins.install(tmp_path / "plug-in", monkeypatch)
     for name, value in (("ISSUER", "https://id.example.org"), ("DATABASE_URL", sqlite_url)):
