@@ -15,7 +15,7 @@ from joserfc import jws
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from authserver.jose.compact import Fault, TokenError, encode_base64url
+from authserver.jose.compact import Fault, TokenError, decode_base64url, encode_base64url
 from authserver.jose.jwt import sign, sign_access_token, verify_own
 from tests.jose.keys import ISSUER, NOW, both, ring, row
 
@@ -161,6 +161,16 @@ def test_a_key_serves_its_own_algorithm_only():
 )
 def test_a_wrong_signature_is_refused(signature):
     assert fault_of(f"{access_token().rpartition('.')[0]}.{encode_base64url(signature)}") is Fault.SIGNATURE
+
+
+@pytest.mark.attack(64, 65)
+def test_a_right_signature_has_one_length():
+    """An octet of zeros before r or s changes neither number."""
+    signed, _, signature = access_token().rpartition(".")
+    octets = decode_base64url(signature)
+    r, s = octets[:32], octets[32:]
+    for longer in (r + b"\0" + s, b"\0" + r + b"\0" + s, octets + b"\0"):
+        assert fault_of(f"{signed}.{encode_base64url(longer)}") is Fault.SIGNATURE
 
 
 @pytest.mark.attack(31)

@@ -147,6 +147,7 @@ def variants(signature):
     yield from (b"", signature[:-1], signature + b"\0", b"\0" + signature, s + r, r + bytes(len(s)), bytes(32) + s)
     yield from (bytes(len(signature)), b"\xff" * len(signature))
     yield r + (P256_ORDER - int.from_bytes(s) % P256_ORDER).to_bytes(32)  # ES256: the other root, as good as the first
+    yield r + b"\0" + s  # the same number, an octet longer
     yield (P256_ORDER + 1).to_bytes(32) * 2
     yield encode_dss_signature(int.from_bytes(r), int.from_bytes(s))  # DER, which is not how a JWS spells it
 
