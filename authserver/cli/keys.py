@@ -264,7 +264,7 @@ def _warn_of_long_caches(terminal: Terminal, desk: Desk, upcoming: Iterable[Sign
     known = max(key.publish_at for key in hurried) + ahead
     terminal.say(
         f"A resource server that keeps /jwks for longer than {length}, which it must not, will have to ask for it "
-        f"again; one that keeps it for {ahead.total_seconds() / 3600:.0f} hours has the new key at "
+        f"again; one that keeps it for {ahead.total_seconds() / 3600:.0f} hours has the new key by "
         f"{known:%d %b %H:%M:%S} UTC."
     )
 

@@ -173,14 +173,14 @@ def test_rotate_in_a_hurry_says_when_whom_it_surprises_and_from_when_on_nobody(i
     assert "signs in 5 minutes, at " in hurried.err
     assert "longer than 6 minutes" in hurried.err
     published_at = max(moment(key["publish_at"]) for key in installed("keys", "list", "--json").json)
-    assert f"24 hours has the new key at {published_at + DAY:%d %b %H:%M:%S} UTC." in hurried.err
+    assert f"24 hours has the new key by {published_at + DAY:%d %b %H:%M:%S} UTC." in hurried.err
 
 
 def test_a_first_key_in_a_hurry_says_so_too(installed):
     assert "longer than" not in installed("keys", "rotate", "--add", "EdDSA").err
     begun = installed("keys", "rotate", "--add", "PS256", "--now", "--json")
     assert "longer than 6 minutes" in begun.err
-    assert f"has the new key at {moment(begun.json['publish_at']) + DAY:%d %b %H:%M:%S} UTC." in begun.err
+    assert f"has the new key by {moment(begun.json['publish_at']) + DAY:%d %b %H:%M:%S} UTC." in begun.err
 
 
 @pytest.mark.parametrize("more", [(), ("--now",), ("--add", "PS256")])

@@ -56,7 +56,7 @@ _Check = Callable[[bytes, bytes], None]
 class VerificationKey:
     """One public key and the one algorithm it is for, prepared once and used for every token.
 
-    The signature is checked without joserfc between: its layer is the same work for each token again.
+    Without joserfc between, which would look up key and algorithm again for each token.
     """
 
     __slots__ = ("_check",)
