@@ -50,12 +50,12 @@ test-browser: $(VENV)/.installed-browser ## click through the demo in Chromium
 test-browser-full: $(VENV)/.installed-browser ## the same with every page in every width, colour and language
 	$(BIN)/pytest -m browser tests
 
-check: $(VENV)/.installed-test ## lint, format, types, import contracts, SECURITY rows that no test holds
+check: $(VENV)/.installed-test ## lint, format, types, import contracts, rows of the requirements that no test holds
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.architecture.security_rows
+	$(BIN)/python -m tests.architecture.requirement_rows
 
 bench: $(VENV)/.installed-test ## CPU per request on SQLite and PostgreSQL: make bench B="--quick --only refresh"
 	$(BIN)/python -m benchmarks.measure $(B)

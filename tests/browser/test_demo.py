@@ -18,6 +18,7 @@ WINDOWS = [
 ]
 
 
+@pytest.mark.product("S11")
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_demo_signs_in_gets_tokens_asks_the_api_renews_and_signs_out(visit, demo, window):
     visitor = visit(**window)

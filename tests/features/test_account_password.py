@@ -19,6 +19,7 @@ async def change(server, browser, current=PASSWORD, new=NEW):
     return await send(browser, page, **form)
 
 
+@pytest.mark.product("S10")
 @pytest.mark.attack(100)
 async def test_a_changed_password_signs_out_every_other_browser_and_app_and_tells_the_owner(server):
     browser, elsewhere = await sign_in(server), await sign_in(server)

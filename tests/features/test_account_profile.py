@@ -24,6 +24,7 @@ GOOD = {
 }
 
 
+@pytest.mark.product("S10")
 async def test_what_is_saved_is_what_apps_see(server):
     browser = await sign_in(server)
     page = await browser.get(f"{server.issuer}/account/profile")

@@ -75,6 +75,7 @@ def code_of(answer):
     return answer.json()["code"]
 
 
+@pytest.mark.product("S1")
 async def test_a_login_answers_with_both_tokens_and_no_cookie(api):
     answer = await api.login(scope="notes:read")
     assert answer.status_code == 200
@@ -89,6 +90,7 @@ async def test_a_login_answers_with_both_tokens_and_no_cookie(api):
     assert "user_signed_in" in await api.server.audit_events()
 
 
+@pytest.mark.product("S1")
 async def test_the_api_works_without_scope_where_one_resource_is_meant_and_by_e_mail_address(api):
     answer = await api.login(username=USER.email, resource=["https://notes.example"])
     assert set(answer.json()["scope"].split()) <= {"notes:read", "notes:write"}
@@ -113,6 +115,7 @@ async def test_too_many_tries_are_429_with_the_wait_in_both_spellings(api):
     assert answer.headers["ratelimit"] == f'"tries";r=0;t={answer.headers["retry-after"]}'
 
 
+@pytest.mark.product("S2", "S6")
 async def test_refresh_replaces_the_pair_and_logout_ends_it(api):
     tokens = await api.tokens()
     pair = (await api.post("refresh", client_id="phone-app", refresh_token=tokens["refresh_token"])).json()
@@ -213,6 +216,7 @@ async def test_only_origins_of_our_own_apps_may_read_answers(api):
 # --- accounts --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.product("S7")
 async def test_a_new_account_works_at_once_and_verification_opens_what_it_lacks(api):
     made = await api.register(name="New", username="newcomer")
     assert made.status_code == 201, made.text
@@ -283,6 +287,7 @@ async def test_a_new_code_is_sent_after_a_while_and_the_old_one_is_dead(api):
 # --- passwords -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.product("S8", "S10")
 async def test_a_forgotten_password_is_reset_by_code_and_everything_else_is_dead(api):
     tokens = await api.tokens()
     asked = await api.post("password/forgot", client_id="phone-app", email=USER.email)
@@ -329,6 +334,7 @@ async def test_a_changed_password_signs_out_everywhere_but_here(api):
 # --- people ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.product("S10")
 async def test_a_profile_is_shown_and_changed_member_by_member(api):
     token = (await api.tokens())["access_token"]
     changed = await api.ask("PATCH", "profile", token, json={"nickname": "Annie", "locale": "de"})

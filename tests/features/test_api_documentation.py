@@ -81,6 +81,7 @@ def test_every_code_that_a_problem_can_have_has_a_meaning():
     assert find_meaning(Refusal.REFRESH_TOKEN_REUSED.value) is None  # named to nobody, so explained to nobody
 
 
+@pytest.mark.product("S13")
 async def test_the_page_loads_nothing_from_elsewhere_and_no_script_without_its_nonce(server):
     page = await server.get("/docs", accept="text/html")
     assert page.status_code == 200

@@ -42,6 +42,7 @@ async def ask_for_mail(server):
     return [answer.status_code for answer in answers]
 
 
+@pytest.mark.product("S9")
 @pytest.mark.fault("B12")
 @pytest.mark.parametrize("state", ["refuses", "hangs over a mail", "never greets", "is down", "is not set"])
 async def test_nobody_waits_for_a_mail_server_or_sees_its_errors(start_server, smtp, state):

@@ -42,6 +42,7 @@ async def signs_in(server, password, user=USER):
     return (await server.login(server.browser(), user=user, password=password)).status_code == 303
 
 
+@pytest.mark.product("S8", "S10")
 async def test_a_forgotten_password_is_replaced_with_the_code(server):
     browser = server.browser()
     page = await forget(server, browser)

@@ -46,6 +46,7 @@ def wrong(code):
     return f"{(int(code) + 1) % 1_000_000:06}"
 
 
+@pytest.mark.product("S7")
 async def test_an_account_exists_and_is_signed_in_once_the_code_came_back(opened):
     browser = opened.browser()
     answer = await ask(opened, browser)

@@ -9,6 +9,7 @@ from tests.flows.revocations import measure_revocations
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.product("S6")
 @pytest.mark.timeout(120)
 async def test_a_revoked_token_is_refused_within_seconds(fleet: Fleet) -> None:
     (port,) = free_ports(1)

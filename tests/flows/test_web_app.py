@@ -122,6 +122,7 @@ async def test_the_button_renews_even_while_the_api_is_away(window: Window) -> N
     assert "does not answer" in page.text
 
 
+@pytest.mark.product("S11")
 async def test_on_return_with_an_expired_access_token_one_is_still_signed_in(window: Window) -> None:
     before = access_token_id(await window.sign_in())
     await asyncio.sleep(1.5)  # its lifetime less the five seconds, and a little

@@ -143,6 +143,7 @@ def registered(command, fleet):
         api.stop()
 
 
+@pytest.mark.product("S3")
 def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(registered, fleet):
     user = f"eve{registered.url.rpartition(':')[2]}"
     fleet.run("users", "create", user, "--email", f"{user}@example.org", "--password-stdin", stdin=f"{PASSWORD}\n")

@@ -1,7 +1,8 @@
-"""Which rows of the security requirements a test holds: ``python -m tests.architecture.security_rows``.
+"""Which rows of the requirements a test holds: ``python -m tests.architecture.requirement_rows``.
 
-List A holds attacks 1 to 126, list B faults B1 to B32. A test of row 24 carries `@pytest.mark.attack(24)`, a test of
-fault B5 `@pytest.mark.fault("B5")`; one marker may name several rows.
+Of security, list A holds attacks 1 to 126, list B faults B1 to B32; of the product, S1 to S15 are what the users'
+earlier projects did. A test of row 24 carries `@pytest.mark.attack(24)`, of fault B5 `@pytest.mark.fault("B5")`, of what
+the product does `@pytest.mark.product("S1")`; one marker may name several rows.
 """
 
 import ast
@@ -12,7 +13,8 @@ from tests.architecture.source import parse, python_files, relative
 
 ATTACKS = {str(row) for row in range(1, 127)}
 FAULTS = {f"B{row}" for row in range(1, 33)}
-ROWS = {"attack": ATTACKS, "fault": FAULTS}
+PRODUCT = {f"S{row}" for row in range(1, 16)}
+ROWS = {"attack": ATTACKS, "fault": FAULTS, "product": PRODUCT}
 
 
 def marked_rows() -> dict[str, list[str]]:
@@ -37,7 +39,7 @@ def unknown_rows() -> list[str]:
 
 
 def _in_order(rows: Iterable[str]) -> str:
-    return " ".join(sorted(rows, key=lambda row: int(row.removeprefix("B"))))
+    return " ".join(sorted(rows, key=lambda row: int(row.lstrip("BS"))))
 
 
 def main() -> int:
@@ -45,7 +47,7 @@ def main() -> int:
     marked = marked_rows()
     for marker, rows in ROWS.items():
         bare = {row for row in rows if f"{marker} {row}" not in marked}
-        print(f"{marker}s held by a test: {len(rows) - len(bare)} of {len(rows)}; without one: {_in_order(bare)}")
+        print(f"{marker} rows held by a test: {len(rows) - len(bare)} of {len(rows)}; without one: {_in_order(bare)}")
     unknown = unknown_rows()
     for line in unknown:
         print(f"no such row: {line}", file=sys.stderr)
