@@ -1,8 +1,8 @@
 """Which rows of the requirements a test holds: ``python -m tests.architecture.requirement_rows``.
 
 Of security, list A holds attacks 1 to 126, list B faults B1 to B32; of the product, S1 to S15 are what the users'
-earlier projects did. A test of row 24 carries `@pytest.mark.attack(24)`, of fault B5 `@pytest.mark.fault("B5")`, of what
-the product does `@pytest.mark.product("S1")`; one marker may name several rows.
+earlier projects did. A test of row 24 carries `@pytest.mark.attack(24)`, of fault B5 `@pytest.mark.fault("B5")`, and of
+what the product does `@pytest.mark.product("S1")`; one marker may name several rows.
 """
 
 import ast
