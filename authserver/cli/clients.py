@@ -159,6 +159,25 @@ async def rotate_secret(
     terminal.show(record_client(made.client), secrets={"client_secret": made.client_secret})
 
 
+@command(app, "disable", examples="authserver clients disable 7hq2mvbx4t9kcznd --yes")
+async def disable(terminal: Terminal, client_id: ClientId, *, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Turn an app off: it gets no tokens, its own are dead, and the grants of its users are revoked."""
+    async with open_desk(terminal) as desk:
+        cut = await clients.disable(desk.operator.rehearsing(), client_id)
+        effect = f"{cut.client.client_name} ({client_id}) gets no tokens; {cut.grants} grants are revoked."
+        if terminal.may_go_on(effect, yes=yes, dry_run=dry_run):
+            cut = await clients.disable(desk.operator, client_id)
+        terminal.show({"client_id": client_id, "status": "disabled", "grants_revoked": cut.grants})
+    terminal.say(f"Undo: authserver clients enable {client_id}")
+
+
+@command(app, "enable", examples="authserver clients enable 7hq2mvbx4t9kcznd")
+async def enable(terminal: Terminal, client_id: ClientId) -> None:
+    """Turn an app on again; what was revoked stays revoked, so its users sign in again."""
+    async with open_desk(terminal) as desk:
+        terminal.show(record_client(await clients.enable(desk.operator, client_id)))
+
+
 @command(app, "delete", examples="authserver clients delete 7hq2mvbx4t9kcznd --yes")
 async def delete(terminal: Terminal, client_id: ClientId, *, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Delete an app: its secrets and the grants of its users die at once."""

@@ -54,8 +54,8 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
-    """A deleted client, and how many grants fell with it."""
+class Cut:
+    """A client that was turned off or deleted, and how many grants fell with it."""
 
     client: Client
     grants: int
@@ -168,7 +168,7 @@ async def rotate_secret(operator: Operator, client_id: str, *, overlap: timedelt
     return Registered(client=client, client_secret=secret)
 
 
-async def delete(operator: Operator, client_id: str) -> Deleted:
+async def delete(operator: Operator, client_id: str) -> Cut:
     """Mark a client deleted; its secrets and its users' grants die at once. Its id is never given to another one.
 
     The row first, then the grants: whoever is inserting one holds the row until it is there (DESIGN §3).
@@ -179,7 +179,27 @@ async def delete(operator: Operator, client_id: str) -> Deleted:
         await clients.mark_deleted(tx, client_id, now)
         revoked = await grants.revoke_of_client(tx, client_id, "client_deleted")
         await _record(tx, operator, "client_deleted", client, grants_revoked=revoked)
-    return Deleted(client=replace(client, deleted_at=now, secrets=()), grants=revoked)
+    return Cut(client=replace(client, deleted_at=now, secrets=()), grants=revoked)
+
+
+async def disable(operator: Operator, client_id: str) -> Cut:
+    """Turn a client off: it gets no tokens, its own are dead, and its users' grants are revoked."""
+    async with operator.begin() as tx:
+        client = await _get(tx, client_id)
+        now = await tx.now()
+        await clients.set_disabled(tx, client_id, now)
+        revoked = await grants.revoke_of_client(tx, client_id, "client_disabled")
+        await _record(tx, operator, "client_disabled", client, grants_revoked=revoked)
+    return Cut(client=replace(client, disabled_at=now), grants=revoked)
+
+
+async def enable(operator: Operator, client_id: str) -> Client:
+    """Turn a client on again; what was revoked stays revoked, so its users sign in again."""
+    async with operator.begin() as tx:
+        client = await _get(tx, client_id)
+        await clients.set_disabled(tx, client_id, None)
+        await _record(tx, operator, "client_enabled", client)
+    return replace(client, disabled_at=None)
 
 
 async def _get(tx: Tx, client_id: str) -> Client:

@@ -78,6 +78,7 @@ def test_destructive_verbs_want_a_yes_and_can_be_rehearsed(installed):
     for command in (
         ["users", "disable", "ann"],
         ["users", "delete", "ann"],
+        ["clients", "disable", client_id],
         ["clients", "delete", client_id],
         ["resources", "delete", "https://api.example.org"],
         ["registration-tokens", "revoke", token_id],
@@ -198,7 +199,7 @@ def test_a_metadata_file_that_cannot_be_used_is_an_error_and_no_traceback(instal
     assert refused.problem["field"] == "metadata"
 
 
-def test_a_client_is_updated_rotated_and_deleted(installed):
+def test_a_client_is_updated_rotated_turned_off_and_on_and_deleted(installed):
     client_id = make_client(installed, "--json").json["client_id"]
     updated = installed(
         *("clients", "update", client_id, "--name", "Mine", "--json"),
@@ -209,6 +210,13 @@ def test_a_client_is_updated_rotated_and_deleted(installed):
     assert len(rotated["secrets"]) == 2
     assert len(installed("clients", "rotate-secret", client_id, "--now", "--json").json["secrets"]) == 1
     assert installed("clients", "rotate-secret", client_id, "--now", "--overlap", "5").code == 2
+    assert installed("clients", "disable", client_id, "--yes", "--json").json == {
+        "client_id": client_id,
+        "status": "disabled",
+        "grants_revoked": 0,
+    }
+    assert installed("clients", "show", client_id, "--json").json["status"] == "disabled"
+    assert installed("clients", "enable", client_id, "--json").json["status"] == "active"
     assert installed("clients", "delete", client_id, "--yes", "--json").json == {
         "client_id": client_id,
         "status": "deleted",

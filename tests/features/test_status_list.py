@@ -15,7 +15,7 @@ from authserver.operations import clients as client_operations
 from authserver.operations import grants as grant_operations
 from authserver.operations import users as user_operations
 from authserver.phases import UnavailableError
-from authserver.store import clients, grants, status_lists
+from authserver.store import clients, status_lists
 from authserver.store.tables import Clients, Grants
 from tests.oauth.examples import USER, WEB
 from tests.server import NOTES_API, SERVICE
@@ -123,9 +123,7 @@ async def set_password(server, tokens):
 
 
 async def disable_client(server, tokens):
-    async with server.services.engine.begin() as tx:
-        await clients.set_disabled(tx, WEB.client_id, await tx.now())
-        await grants.revoke_of_client(tx, WEB.client_id, "client_disabled")
+    await client_operations.disable(server.operator, WEB.client_id)
 
 
 async def delete_client(server, tokens):
@@ -174,11 +172,10 @@ async def test_a_logout_and_a_replayed_code_set_it_too(server):
 async def test_a_disabled_client_and_only_it_stands_in_the_list_of_clients(server):
     ask = {"grant_type": "client_credentials", "scope": "notes:read"}
     tokens = [(await server.token(client, **ask)).json()["access_token"] for client in (SERVICE, NOTES_API)]
-    async with server.services.engine.begin() as tx:
-        await clients.set_disabled(tx, SERVICE.client_id, await tx.now())
+    await client_operations.disable(server.operator, SERVICE.client_id)
     assert [await is_revoked(server, token) for token in tokens] == [True, False]
+    await client_operations.enable(server.operator, SERVICE.client_id)
     async with server.services.engine.begin() as tx:
-        await clients.set_disabled(tx, SERVICE.client_id, None)
         await clients.mark_deleted(tx, NOTES_API.client_id, await tx.now())
     assert [await is_revoked(server, token) for token in tokens] == [False, True]
 
