@@ -16,6 +16,7 @@ from authserver.feature import Call, Feature, Life, Live, Services
 from authserver.features.account import FEATURE as ACCOUNT
 from authserver.features.account_activity import FEATURE as ACCOUNT_ACTIVITY
 from authserver.features.account_apps import FEATURE as ACCOUNT_APPS
+from authserver.features.account_connections import FEATURE as ACCOUNT_CONNECTIONS
 from authserver.features.account_data import FEATURE as ACCOUNT_DATA
 from authserver.features.account_devices import FEATURE as ACCOUNT_DEVICES
 from authserver.features.account_email import FEATURE as ACCOUNT_EMAIL
@@ -42,6 +43,7 @@ from authserver.features.signup import REGISTER
 from authserver.features.status_list import FEATURE as STATUS_LIST
 from authserver.features.stop_code import FEATURE as STOP_CODE
 from authserver.features.token import FEATURE as TOKEN
+from authserver.features.upstream import FEATURE as UPSTREAM
 from authserver.features.userinfo import FEATURE as USERINFO
 from authserver.features.verify import FEATURE as VERIFY
 from authserver.hasher import Hasher
@@ -49,7 +51,9 @@ from authserver.ids import uuid7_text
 from authserver.jobs.status_watch import StatusWatch
 from authserver.jobs.upkeep import build_jobs
 from authserver.jose.client_keys import ClientKeys
+from authserver.jose.compact import read_document
 from authserver.jose.keyring import Keyring
+from authserver.jose.remote_keys import read_remote_jwks
 from authserver.jose.status_lists import StatusLists
 from authserver.jose.verified_tokens import VerifiedTokens
 from authserver.logs import get_logger
@@ -59,6 +63,7 @@ from authserver.operations.key_revocation import bury_again
 from authserver.operations.mail import make_outbox
 from authserver.operations.operator import Operator
 from authserver.outbound import Outbound
+from authserver.remote_documents import RemoteDocuments
 from authserver.sealing.epoch import EpochFile
 from authserver.sealing.keyring_file import open_box
 from authserver.sealing.refresh_token import RefreshTokenSealer
@@ -107,6 +112,7 @@ FEATURES: Final = (
     REGISTRATION,
     API,
     LOGIN_CODE,
+    UPSTREAM,
     SECOND_FACTOR,
     RECOVERY,
     STOP_CODE,
@@ -119,6 +125,7 @@ FEATURES: Final = (
     ACCOUNT_EMAIL,
     ACCOUNT_PASSWORD,
     ACCOUNT_FACTORS,
+    ACCOUNT_CONNECTIONS,
     ACCOUNT_DEVICES,
     ACCOUNT_APPS,
     ACCOUNT_ACTIVITY,
@@ -256,6 +263,8 @@ class Application:
             outbound=outbound,
             verified_tokens=VerifiedTokens(),
             client_keys=ClientKeys(outbound.fetch_json, self._clock.monotonic),
+            upstream_documents=RemoteDocuments(outbound.fetch_json, read_document, self._clock.monotonic),
+            upstream_keys=RemoteDocuments(outbound.fetch_json, read_remote_jwks, self._clock.monotonic),
             client_failures=ClientFailures(self._clock.monotonic, settings.address_limit_scale),
             pages=Pages(issuer=settings.issuer, dev=bool(self._demo)),
             features=features,

@@ -8,21 +8,23 @@ types it adds to the token endpoint, what discovery says of it, and what the fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from authserver.hasher import Hasher
     from authserver.jose.client_keys import ClientKeys
+    from authserver.jose.jwk import ClientKey
     from authserver.jose.keyring import Keyring
     from authserver.jose.status_lists import StatusLists
     from authserver.jose.verified_tokens import VerifiedTokens
     from authserver.oauth.params import Params
     from authserver.oauth.values import Authorization, Client
     from authserver.outbound import Outbound
+    from authserver.remote_documents import RemoteDocuments
     from authserver.sealing.refresh_token import RefreshTokenSealer
     from authserver.sealing.subkeys import Subkeys
     from authserver.settings import Settings
@@ -98,6 +100,8 @@ class Services:
     outbox: Outbox
     outbound: Outbound
     client_keys: ClientKeys
+    upstream_documents: RemoteDocuments[Mapping[str, Any]]  # what other providers' discovery says
+    upstream_keys: RemoteDocuments[Sequence[ClientKey]]
     verified_tokens: VerifiedTokens
     client_failures: ClientFailures
     pages: Pages

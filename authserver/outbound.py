@@ -1,9 +1,9 @@
-"""The one place that asks other hosts: for a client's keys and documents, never for anything a stranger can steer.
+"""The one place that asks other hosts: for a client's keys and documents, and at the providers people sign in through.
 
-An address comes from somebody who registered a client, so it may point into our own network (SSRF). Hence: https only,
-no redirect, no proxy from the environment; the name is resolved once, every address it has is checked against the
-table below, and the connection goes to a checked address, with the name in SNI, certificate and Host. Whatever goes
-wrong, the caller hears one sentence; the log knows the cause.
+An address comes from somebody who registered a client, or from what a provider says of itself, so it may point into
+our own network (SSRF). Hence: https only, no redirect, no proxy from the environment; the name is resolved once, every
+address it has is checked against the table below, and the connection goes to a checked address, with the name in SNI,
+certificate and Host. Whatever goes wrong, the caller hears one sentence; the log knows the cause.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 import socket
 import ssl
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from authserver.logs import get_logger
@@ -23,7 +23,7 @@ from authserver.phases import forbid_open_transaction
 from authserver.settings import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from httpx2 import AsyncClient, Response
@@ -111,6 +111,24 @@ class _RefusedError(Exception):
     """Why, for the log."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request beyond a plain GET: with a form, or with credentials, to an address that an operator chose."""
+
+    url: str
+    method: Literal["GET", "POST"] = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A JSON document and the status it came with."""
+
+    status: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class _Target:
     """An address that may be asked, taken apart."""
@@ -159,6 +177,7 @@ class Outbound:
         self._ca_file = ca_file
         self._resolve = resolver
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns_at_chosen = asyncio.Semaphore(AT_ONCE)  # a slow provider holds up nobody's keys, nor they it
         self._client: AsyncClient | None = None
         self._failed: OrderedDict[str, float] = OrderedDict()  # url -> when it may be asked again
         self._asked: OrderedDict[str, tuple[float, int]] = OrderedDict()  # host -> (minute's begin, requests in it)
@@ -200,6 +219,21 @@ class Outbound:
         """Return the body of a plain text of at most ``limit`` bytes, on the terms of :meth:`fetch_json`."""
         return await self._fetch_typed(url, limit, _TEXT)
 
+    async def ask(self, ask: Ask, *, limit: int) -> Reply:
+        """Send a request to an address that an operator chose, and return the JSON answer, whatever its status.
+
+        On the terms of :meth:`fetch_json`, but that a failure is not remembered and nobody is counted: who asks is held
+        up before (DESIGN §8), and a provider serves everybody who signs in through it.
+        """
+        forbid_open_transaction("a request to another host")
+        try:
+            target = _parse(ask.url)
+            async with asyncio.timeout(TOTAL_SECONDS), self._turns_at_chosen:
+                return await self._send(target, ask, limit, _JSON, any_status=True)
+        except (OSError, _RefusedError) as error:
+            log.info("outbound_failed", url=ask.url[:MAX_URL], cause=str(error) or type(error).__name__)
+        raise OutboundError
+
     async def _fetch_typed(self, url: str, limit: int, media: _Media) -> bytes:
         forbid_open_transaction("a request to another host")
         now = asyncio.get_running_loop().time()
@@ -209,13 +243,13 @@ class Outbound:
             target = _parse(url)
             self._count(target.host, now)
             async with asyncio.timeout(TOTAL_SECONDS), self._turns:
-                return await self._fetch(target, limit, media)
+                return (await self._send(target, Ask(url=url), limit, media, any_status=False)).body
         except (OSError, _RefusedError) as error:  # TimeoutError is an OSError
             _remember(self._failed, url, now + FORGET_FAILURE_AFTER)
             log.info("outbound_failed", url=url[:MAX_URL], cause=str(error) or type(error).__name__)
         raise OutboundError
 
-    async def _fetch(self, target: _Target, limit: int, media: _Media) -> bytes:
+    async def _send(self, target: _Target, ask: Ask, limit: int, media: _Media, *, any_status: bool) -> Reply:
         import httpx2  # noqa: PLC0415 - 60 ms that a server without such clients never pays
 
         addresses = await self._check_addresses(target)
@@ -231,9 +265,15 @@ class Outbound:
         for address in addresses:
             literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
             request = self._client.build_request(
-                "GET",
+                ask.method,
                 f"{target.scheme}://{literal}:{target.port}{target.path}",
-                headers={"Host": target.authority, "Accept": media.accept, "Accept-Encoding": "identity"},
+                headers={
+                    **ask.headers,
+                    "Host": target.authority,
+                    "Accept": media.accept,
+                    "Accept-Encoding": "identity",
+                },
+                content=ask.body,
                 extensions={"sni_hostname": target.host},
             )
             try:
@@ -243,7 +283,7 @@ class Outbound:
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise _RefusedError(type(error).__name__) from error
             try:
-                return await _read(response, limit, media)
+                return await _read(response, limit, media, any_status=any_status)
             except httpx2.HTTPError as error:
                 raise _RefusedError(type(error).__name__) from error
             finally:
@@ -320,8 +360,8 @@ def _check_public(target: _Target, addresses: Sequence[IPv4Address | IPv6Address
         raise _RefusedError(message)
 
 
-async def _read(response: Response, limit: int, media: _Media) -> bytes:
-    if response.status_code != 200:  # noqa: PLR2004 - a redirect is no answer either
+async def _read(response: Response, limit: int, media: _Media, *, any_status: bool) -> Reply:
+    if response.status_code != 200 and not any_status:  # noqa: PLR2004 - a redirect is no answer either
         message = f"status {response.status_code}"
         raise _RefusedError(message)
     if not media.pattern.fullmatch(response.headers.get("content-type", "")):
@@ -336,4 +376,4 @@ async def _read(response: Response, limit: int, media: _Media) -> bytes:
         if len(body) > limit:
             message = f"more than {limit} bytes"
             raise _RefusedError(message)
-    return bytes(body)
+    return Reply(status=response.status_code, body=bytes(body))

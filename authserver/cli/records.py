@@ -5,6 +5,7 @@ from datetime import datetime
 from authserver.cli.terminal import Record
 from authserver.oauth.client_documents import build_metadata_document
 from authserver.oauth.scope import join_scope
+from authserver.oauth.upstream import Provider
 from authserver.oauth.values import Client, Grant, Resource, Session, User
 from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import KeyListing, Rotation
@@ -35,6 +36,32 @@ def record_resource(resource: Resource) -> Record:
         "scope": join_scope(resource.scope),
         "verified_scope": join_scope(resource.verified_scope),
         "access_token_lifetime": resource.access_token_lifetime,
+    }
+
+
+def record_provider(provider: Provider, issuer: str) -> Record:
+    """Return a provider's members, and the address to register there; the secret is only said to be set."""
+    return {
+        "slug": provider.slug,
+        "kind": provider.kind.value,
+        "label": provider.label,
+        "callback": f"{issuer}{provider.callback_path}",
+        "client_id": provider.client_id,
+        "has_client_secret": provider.sealed_secret is not None,
+        "auth_method": provider.auth_method.value,
+        "scope": " ".join(provider.scope),
+        "issuer": provider.issuer,
+        "authorization_endpoint": provider.authorization_endpoint,
+        "token_endpoint": provider.token_endpoint,
+        "userinfo_endpoint": provider.userinfo_endpoint,
+        "emails_endpoint": provider.emails_endpoint,
+        "subject_field": provider.subject_field,
+        "position": provider.position,
+        "allow_sign_up": provider.allow_sign_up,
+        "trust_email": provider.trust_email,
+        "status": "active" if provider.is_active else "disabled",
+        "created_at": provider.created_at,
+        "updated_at": provider.updated_at,
     }
 
 

@@ -28,6 +28,7 @@ NOUNS: Final = {
     "keys": ("keys", "List, rotate and export the signing keys."),
     "clients": ("clients", "Register apps and look after them."),
     "resources": ("resources", "Register the APIs that tokens are for."),
+    "providers": ("providers", "Let people sign in through other providers, such as GitHub."),
     "users": ("users", "Look after people's accounts."),
     "registration-tokens": ("registration_tokens", "Let apps register themselves at /register."),
     "grants": ("grants", "See and take back what users gave to apps."),

@@ -100,12 +100,28 @@ def parse_compact(token: str) -> Compact:
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
-    """Return a JSON object; raise :class:`TokenError` for anything else.
+    """Return a JSON object; raise :class:`TokenError` for anything else, and for what :func:`parse_json` refuses."""
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise TokenError(Fault.MALFORMED, "not a JSON object")
+    return value
+
+
+def read_document(text: bytes) -> dict[str, Any]:
+    """Return a JSON object that was fetched, as :func:`parse_object` does; raise ValueError where it is none."""
+    try:
+        return parse_object(text)
+    except TokenError as error:
+        raise ValueError(str(error)) from error
+
+
+def parse_json(text: bytes) -> Any:  # noqa: ANN401  # what json.loads gives
+    """Return a JSON value; raise :class:`TokenError` where it cannot be read.
 
     Refused too, at any depth: a name sent twice, NaN, infinities and numbers beyond 2^53.
     """
     try:
-        value = json.loads(
+        return json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
@@ -114,9 +130,6 @@ def parse_object(text: bytes) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         raise TokenError(Fault.MALFORMED, "not JSON that can be read") from error
-    if not isinstance(value, dict):
-        raise TokenError(Fault.MALFORMED, "not a JSON object")
-    return value
 
 
 def decode_base64url(text: str) -> bytes | None:

@@ -14,7 +14,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from authserver.jose.compact import MAX_KID, decode_base64url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from authserver.jose.compact import Compact
 
 MAX_KEYS: Final = 20
 MIN_RSA_BITS: Final = 2048
@@ -83,6 +85,12 @@ def read_jwks(document: object, *, skip_unusable: bool) -> tuple[ClientKey, ...]
                 raise
     _check_unique(keys)
     return tuple(keys)
+
+
+def choose_key(keys: Sequence[ClientKey], compact: Compact) -> ClientKey | None:
+    """Return the one key that fits ``kid`` and ``alg``; without ``kid``, the only one that fits ``alg``."""
+    fitting = [key for key in keys if key.fits(compact.alg) and compact.kid in (None, key.kid)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _read_key(member: Mapping[str, Any]) -> tuple[ClientKey, ...]:

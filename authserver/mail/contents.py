@@ -264,6 +264,10 @@ def _factor_changed(letter: Letter) -> Content:
             subject = letter.words("The authenticator app was removed from your account")
         case "recovery_codes_made":
             subject = letter.words("New recovery codes were made for your account")
+        case "account_linked":
+            subject = letter.words("An account elsewhere was linked to yours")
+        case "account_unlinked":
+            subject = letter.words("A linked account was removed from yours")
         case _:
             subject = letter.words("A recovery code of your account was used")
     named = (letter.words("Its name: %(name)s", name=name),) if name else ()

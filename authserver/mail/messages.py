@@ -21,6 +21,8 @@ FACTOR_CHANGES: Final = frozenset(
         "totp_removed",
         "recovery_codes_made",
         "recovery_code_used",
+        "account_linked",
+        "account_unlinked",
     }
 )
 

@@ -358,6 +358,29 @@ class Refusal(StrEnum):
     )
     ADDRESS_TAKEN = "address_taken", "DESIGN §2", "Another account has verified this e-mail address meanwhile."
 
+    # sign-in through other providers
+    UPSTREAM_PROVIDER_UNKNOWN = "upstream_provider_unknown", "DESIGN §3", "The provider is unknown here, or turned off."
+    UPSTREAM_STATE = "upstream_state", "RFC 9700 §4.7", "No sign-in through this provider waits in this browser."
+    UPSTREAM_ISSUER = "upstream_issuer", "RFC 9207 §2.4", "The answer is not by the issuer that was asked."
+    UPSTREAM_DENIED = "upstream_denied", "RFC 6749 §4.1.2.1", "The person did not allow it at the provider."
+    UPSTREAM_REFUSED = "upstream_refused", "RFC 6749 §4.1.2.1, §5.2", "The provider answered with an error."
+    UPSTREAM_UNAVAILABLE = "upstream_unavailable", "RFC 9110 §15.6.5", "The provider gave no usable answer in time."
+    UPSTREAM_TOKEN = "upstream_token", "OIDC Core §3.1.3.7", "The provider's ID token cannot be accepted."
+    UPSTREAM_PROFILE = (
+        "upstream_profile",
+        "OIDC Core §5.3.2",
+        "The provider's userinfo is of another subject, or of none.",
+    )
+    UPSTREAM_UNKNOWN = "upstream_unknown", "DESIGN §8", "No account is linked, and the provider may make none."
+    UPSTREAM_EMAIL_KNOWN = "upstream_email_known", "DESIGN §8", "Only the owner of the address can link its account."
+    UPSTREAM_LINKED_ELSEWHERE = "upstream_linked_elsewhere", "DESIGN §8", "It is linked to another account here."
+    UPSTREAM_LINK_UNVERIFIED = (
+        "upstream_link_unverified",
+        "DESIGN §8",
+        "The account's address has to be verified first.",
+    )
+    UPSTREAM_LAST_WAY = "upstream_last_way", "DESIGN §8", "Without this linked account nobody could sign in."
+
     # the JSON API of an organisation's own apps
     CLIENT_NOT_FIRST_PARTY = "client_not_first_party", "DESIGN §2", "The client is not one of the organisation's own."
     FIELDS_INVALID = "fields_invalid", "RFC 9457 §3", "Members of the JSON body cannot be taken."

@@ -39,7 +39,8 @@ class Purpose(StrEnum):
 class MailedCode:
     """One code as stored. ``email`` is where it was sent: for a change, the address that is not the user's yet.
 
-    ``user_id`` and ``sign_up_id`` are both None where the address belongs to nobody here: the row is what makes such
+    ``upstream_id`` is the sign-in through another provider that makes an account once its address is proven.
+    ``user_id``, ``sign_up_id`` and it are all None where the address belongs to nobody here: the row is what makes such
     an address look like any other. ``browser_hash`` is of the browser that asked, and of the one that gave the proof
     once there is one; an app that asks has none.
     """
@@ -59,6 +60,7 @@ class MailedCode:
     expires_at: datetime
     proven_at: datetime | None = None
     used_at: datetime | None = None
+    upstream_id: UUID | None = None
 
     @property
     def tries_left(self) -> int:

@@ -62,12 +62,16 @@ class Operator:
         outbox = self.outbox or await self._open_outbox(tx)
         return await outbox.add(tx, mail)
 
-    async def _open_outbox(self, tx: Tx) -> Outbox:
+    async def open_subkeys(self, tx: Tx) -> Subkeys:
+        """Return what seals secrets in the database; raise OperationError where the sealing key cannot be read."""
         try:
             box = open_box(self.settings)
         except SealingKeyError as error:
             raise OperationError(str(error), fix="Run this where the server's sealing key file is.") from error
-        return make_outbox(Subkeys(await masters.list_all(tx), box), issuer=self.settings.issuer)
+        return Subkeys(await masters.list_all(tx), box)
+
+    async def _open_outbox(self, tx: Tx) -> Outbox:
+        return make_outbox(await self.open_subkeys(tx), issuer=self.settings.issuer)
 
     def _end_rehearsal(self) -> None:
         if self.is_rehearsal:

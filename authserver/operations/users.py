@@ -16,7 +16,7 @@ from authserver.ids import uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
-from authserver.store import audit, grants, second_factors, sessions, users
+from authserver.store import audit, grants, second_factors, sessions, upstream_identities, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
 
@@ -180,6 +180,7 @@ async def delete(operator: Operator, who: str) -> Cut:
         user = await load(tx, who)
         now = await tx.now()
         await users.mark_deleted(tx, user.id, now)
+        await upstream_identities.remove_all_of_user(tx, user.id)
         return await _cut(tx, operator, replace(user, deleted_at=now), "user_deleted")
 
 

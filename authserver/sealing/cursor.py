@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from authserver.sealing.box import Box, UnsealError
+from authserver.sealing.box import UnsealError
 from authserver.sealing.subkeys import Label
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _LONGEST: Final = 200
 
 def seal_cursor(subkeys: Subkeys, place: UUID, *, of: str) -> str:
     """Return a cursor at the row with this id, for one list of one reader; ``of`` names both."""
-    return urlsafe_b64encode(_box(subkeys).seal(place.bytes, purpose=_purpose(of))).rstrip(b"=").decode()
+    return urlsafe_b64encode(subkeys.box(Label.CURSOR).seal(place.bytes, purpose=_purpose(of))).rstrip(b"=").decode()
 
 
 def open_cursor(subkeys: Subkeys, cursor: str, *, of: str) -> UUID | None:
@@ -26,14 +26,9 @@ def open_cursor(subkeys: Subkeys, cursor: str, *, of: str) -> UUID | None:
         return None
     try:
         sealed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return UUID(bytes=_box(subkeys).open(sealed, purpose=_purpose(of)))
+        return UUID(bytes=subkeys.box(Label.CURSOR).open(sealed, purpose=_purpose(of)))
     except (UnsealError, ValueError):
         return None
-
-
-def _box(subkeys: Subkeys) -> Box:
-    keys = {str(key_id): key for key_id, key in subkeys.by_id(Label.CURSOR).items()}
-    return Box(keys, current=str(subkeys.current_id))
 
 
 def _purpose(of: str) -> str:

@@ -27,6 +27,7 @@ class Prefix(StrEnum):
     BROWSER = "asb_"  # binds a transaction to the browser that began it
     DEVICE = "asd_"  # a browser that signed in before
     AUTH_SESSION = "asf_"  # an app's sign-in that waits for its second factor
+    UPSTREAM_STATE = "asu_"  # stands for a way to another provider and back
     MAILED_LINK = "asm_"  # does what the code beside it in the mail does
 
 

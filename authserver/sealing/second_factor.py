@@ -17,7 +17,6 @@ from authserver.oauth.second_factor_rules import (
     RECOVERY_LENGTH,
     TOTP_PERIOD,
 )
-from authserver.sealing.box import Box
 from authserver.sealing.subkeys import Label
 
 if TYPE_CHECKING:
@@ -39,12 +38,12 @@ def new_totp_secret() -> str:
 
 def seal_totp_secret(subkeys: Subkeys, secret: str, user_id: UUID) -> bytes:
     """Return what to store of a user's secret."""
-    return _box(subkeys).seal(secret.encode(), purpose=_purpose(user_id))
+    return subkeys.box(Label.TOTP_SECRET).seal(secret.encode(), purpose=_purpose(user_id))
 
 
 def open_totp_secret(subkeys: Subkeys, sealed: bytes, user_id: UUID) -> str:
     """Return the secret. Raise UnsealError where the row was altered, is another user's, or its key is gone."""
-    return _box(subkeys).open(sealed, purpose=_purpose(user_id)).decode()
+    return subkeys.box(Label.TOTP_SECRET).open(sealed, purpose=_purpose(user_id)).decode()
 
 
 def find_step(secret: str, code: str, now: datetime) -> int | None:
@@ -87,11 +86,6 @@ def find_recovery_hashes(subkeys: Subkeys, code: str, user_id: UUID) -> Sequence
 
 def _hash(key: bytes, code: str, user_id: UUID) -> bytes:
     return hmac.digest(key, user_id.bytes + code.encode(), hashlib.sha256)
-
-
-def _box(subkeys: Subkeys) -> Box:
-    keys = {str(key_id): key for key_id, key in subkeys.by_id(Label.TOTP_SECRET).items()}
-    return Box(keys, current=str(subkeys.current_id))
 
 
 def _purpose(user_id: UUID) -> str:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from authserver.sealing.box import Box
 from authserver.sealing.records import SealedMaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
-
-    from authserver.sealing.box import Box
 
 MASTER_BYTES: Final = 32
 SUBKEY_BYTES: Final = 32
@@ -35,6 +34,7 @@ class Label(StrEnum):
     TOTP_SECRET = "totp-secret"  # noqa: S105 - a label
     RECOVERY_CODE = "recovery-code"
     STOP_LINK = "stop-link"
+    UPSTREAM_SECRET = "upstream-secret"  # noqa: S105 - a label
 
 
 def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:
@@ -72,6 +72,11 @@ class Subkeys:
     def by_id(self, label: Label) -> dict[int, bytes]:
         """Return every live 32-byte subkey of a label by its master's key id."""
         return {key_id: derive(master, label) for key_id, master in self._masters.items()}
+
+    def box(self, label: Label) -> Box:
+        """Return what seals under a label's current subkey, and opens under each that is alive."""
+        keys = {str(key_id): key for key_id, key in self.by_id(label).items()}
+        return Box(keys, current=str(self.current_id))
 
 
 def derive(master: bytes, label: Label) -> bytes:

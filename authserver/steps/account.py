@@ -103,12 +103,13 @@ def render_account(
     status: int = 200,
     done: Mapping[str, str] | None = None,
     connects: bool = False,
+    leads_away: bool = False,
     **values: object,
 ) -> Answer:
     """Return an account page: its own values, the list of all pages, and what its forms send along.
 
     ``done`` are the messages (``N_("…")``) of what :func:`answer_done` may have left to say, by its word.
-    ``connects`` is that of :meth:`Pages.render`.
+    ``connects`` is that of :meth:`Pages.render`; ``leads_away``: a form of the page may end at another provider.
     """
     browser = open_browser(call)
     pages = call.services.pages
@@ -124,7 +125,9 @@ def render_account(
         "done": pages.words(notice) if notice is not None else None,
         "problem": None,
     }
-    page = pages.render(template, title=title, status=status, transaction=False, connects=connects, **(ground | values))
+    page = pages.render(
+        template, title=title, status=status, transaction=leads_away, connects=connects, **(ground | values)
+    )
     headers = (*browser.headers, clear_cookie(NOTICE)) if word else browser.headers
     return page.with_headers(*headers)
 

@@ -48,9 +48,16 @@ async def answer_address_page(call: Call, params: Params, page: AddressPage) -> 
     progress = await find_before_login(call)
     if isinstance(progress, Answer):
         return progress
+    return await take_address(call, params, page, progress)
+
+
+async def take_address(
+    call: Call, params: Params, page: AddressPage, progress: Progress | None, *, suggested: str = ""
+) -> Answer:
+    """Answer GET and POST where it is known which sign-in of an app is under way; ``suggested`` is filled in."""
     email = params.get("email") or ""
     if call.facts.method != "POST":
-        return _render(call, page, "", progress)
+        return _render(call, page, suggested, progress)
     if problem := judge_visit(call, params):
         return _render(call, page, email, progress, problem=problem, status=403 if problem == "cookies" else 422)
     try:

@@ -77,6 +77,7 @@ class CodeRequest:
     delivery: Delivery = "code"
     user_id: UUID | None = None
     sign_up_id: UUID | None = None
+    upstream_id: UUID | None = None
     browser_hash: bytes | None = None
     transaction_id: UUID | None = None
     app: str | None = None
@@ -129,6 +130,7 @@ async def send_code(call: Call, tx: Tx, request: CodeRequest) -> MailedCode:
         purpose=request.purpose,
         user_id=request.user_id,
         sign_up_id=request.sign_up_id,
+        upstream_id=request.upstream_id,
         email=request.email,
         code_hash=hash_code(
             call.services.subkeys,
@@ -173,6 +175,7 @@ async def resend_code(
             delivery=await delivery(tx, code),
             user_id=code.user_id,
             sign_up_id=code.sign_up_id,
+            upstream_id=code.upstream_id,
             browser_hash=browser_hash,
             transaction_id=code.transaction_id,
         )

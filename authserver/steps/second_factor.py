@@ -209,15 +209,19 @@ async def reserve_try(call: Call, tx: Tx, user_id: UUID) -> Try:
     return attempt
 
 
-async def tell_of_change(call: Call, tx: Tx, user: User, change: str) -> None:
-    """Hand in the mail that says what has happened to the second factor; only a confirmed address gets one."""
+async def tell_of_change(call: Call, tx: Tx, user: User, change: str, *, name: str | None = None) -> None:
+    """Hand in the mail that says what has happened to a way of signing in; only a confirmed address gets one.
+
+    ``name`` is what the person calls it.
+    """
     if user.email is None or not user.email_verified:
         return
+    named = {"name": name} if name is not None else {}
     notice = Mail(
         kind="factor_changed",
         to=user.email,
         locale=user.locale or current_language(),
-        parameters={**asked_by(call), "change": change},
+        parameters={**asked_by(call), "change": change, **named},
         user_id=user.id,
     )
     await call.services.outbox.add(tx, notice)

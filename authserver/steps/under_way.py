@@ -59,10 +59,10 @@ def where_from(progress: Progress | None) -> WhereFrom:
     return WhereFrom(transaction_id=progress.transaction.id, app=progress.request.client.client_name)
 
 
-def page_values(progress: Progress | None) -> PageValues:
-    """Return what the templates of these pages are told."""
+def page_values(progress: Progress | None, *, leads_away: bool = False) -> PageValues:
+    """Return what the templates of these pages are told; ``leads_away``: a form of theirs may end at a provider."""
     if progress is None:
-        return PageValues(transaction=False, client_name=None, client_host=None, sign_in="/login")
+        return PageValues(transaction=leads_away, client_name=None, client_host=None, sign_in="/login")
     return PageValues(
         transaction=True,
         client_name=progress.request.client.client_name,

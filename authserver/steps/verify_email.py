@@ -11,6 +11,7 @@ from authserver.steps.audit_trail import record
 from authserver.steps.even_time import even_time
 from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, reserve_visit, send_code
 from authserver.steps.sign_up import delivery_of, make_account
+from authserver.steps.upstream_account import make_account as make_upstream_account
 from authserver.steps.usernames import release_address
 from authserver.store import mailed_codes, users
 from authserver.store.engine import ConflictError
@@ -71,7 +72,7 @@ async def send_another(
     async def decide(tx: Tx, code: MailedCode) -> Delivery:
         if user_id is not None and code.user_id != user_id:
             raise OAuthError(ErrorCode.ACCESS_DENIED, "no such code was asked for here", Refusal.MAILED_CODE_UNKNOWN)
-        if code.sign_up_id is not None:
+        if code.sign_up_id is not None or code.upstream_id is not None:
             return await delivery_of(tx, code.email)
         if code.user_id is None:  # the sign-up was purged a day ago
             raise OAuthError(ErrorCode.ACCESS_DENIED, "begin again", Refusal.MAILED_CODE_UNKNOWN)
@@ -89,7 +90,8 @@ async def finish_verification(call: Call, code_id: str, text: str, *, browser_ha
     async def fulfil(tx: Tx, code: MailedCode) -> Verified:
         if code.user_id is not None:
             return await _verify(call, tx, code, code.user_id)
-        started = await make_account(call, tx, code)
+        make = make_upstream_account if code.upstream_id is not None else make_account
+        started = await make(call, tx, code)
         return Verified(user_id=started.session.user_id, transaction_id=code.transaction_id, started=started)
 
     try:

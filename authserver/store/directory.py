@@ -1,4 +1,4 @@
-"""All clients and resources in memory, confirmed by polling the version row (DESIGN §4).
+"""All clients, resources and other providers in memory, confirmed by polling the version row (DESIGN §4).
 
 A change made on any node is seen here within a second: the operator's window for a disabled client or a rotated secret.
 A process that cannot confirm what it knows for too long must not issue anything.
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from authserver.logs import get_logger
 from authserver.phases import UnavailableError
-from authserver.store import clients, resources, state
+from authserver.store import clients, resources, state, upstream_providers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from authserver.oauth.upstream import Provider
     from authserver.oauth.values import Client, ClientSecret, Resource
     from authserver.store.engine import Engine
     from authserver.store.state import State
@@ -33,7 +34,7 @@ log = get_logger(__name__)
 
 
 class Directory:
-    """Clients and resources as of the last poll. Lookups are synchronous and cost no database."""
+    """Clients, resources and providers as of the last poll. Lookups are synchronous and cost no database."""
 
     def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = system_monotonic) -> None:
         """Know nothing until the first :meth:`refresh`."""
@@ -45,6 +46,7 @@ class Directory:
         self._clients: dict[str, Client] = {}
         self._resources: dict[str, Resource] = {}
         self._every_resource: tuple[Resource, ...] = ()
+        self._providers: tuple[Provider, ...] = ()
         self._origins: frozenset[str] = frozenset()
         self._first_party_origins: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
@@ -64,7 +66,7 @@ class Directory:
 
     @property
     def version(self) -> int:
-        """The version of what is known here: it moves when clients or resources do."""
+        """The version of what is known here: it moves when clients, resources or providers do."""
         return self._version
 
     @property
@@ -76,6 +78,15 @@ class Directory:
     def resources(self) -> tuple[Resource, ...]:
         """Every resource; the same object until a poll brings something new."""
         return self._every_resource
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """The providers that people can sign in through at present, in the order of their buttons."""
+        return self._providers
+
+    def find_provider(self, slug: str) -> Provider | None:
+        """Return one of :attr:`providers`."""
+        return next((provider for provider in self._providers if provider.slug == slug), None)
 
     def find_client(self, client_id: str) -> Client | None:
         """Return a client as of the last poll; a disabled one says so itself, a deleted one is not here."""
@@ -135,6 +146,7 @@ class Directory:
         async with self._engine.read() as tx:
             rows, secrets = await clients.load_changed(tx, since)
             known_resources = await resources.list_all(tx)
+            providers = await upstream_providers.list_all(tx)
         known = dict(self._clients) if since != _NEVER else {}
         for row in rows:
             client = _read(row, secrets)
@@ -145,6 +157,7 @@ class Directory:
         self._clients = known
         self._resources = {resource.identifier: resource for resource in known_resources}
         self._every_resource = tuple(self._resources.values())
+        self._providers = tuple(provider for provider in providers if provider.is_active)
         self._origins = frozenset(origin for client in known.values() for origin in _origins(client))
         own = [client for client in known.values() if client.first_party]
         self._first_party_origins = frozenset(origin for client in own for origin in _origins(client))

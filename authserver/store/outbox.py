@@ -13,7 +13,6 @@ from sqlalchemy import delete, insert, select
 from sqlmodel import col
 
 from authserver.ids import uuid7
-from authserver.sealing.box import Box
 from authserver.sealing.subkeys import Label, Subkeys
 from authserver.store.tables import OutboxMails
 
@@ -54,8 +53,7 @@ class Outbox:
 
     def __init__(self, subkeys: Subkeys, *, check: Check) -> None:
         """Take the keys that seal, and what raises ValueError for a mail that cannot be written."""
-        keys = {str(key_id): key for key_id, key in subkeys.by_id(Label.OUTBOX).items()}
-        self._box = Box(keys, current=str(subkeys.current_id))
+        self._box = subkeys.box(Label.OUTBOX)
         self._check = check
         self._wake: Callable[[], None] | None = None
 

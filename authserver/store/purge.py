@@ -25,6 +25,7 @@ from authserver.store.tables import (
     SignUps,
     TotpSecrets,
     Transactions,
+    UpstreamSignIns,
     Users,
 )
 
@@ -69,6 +70,7 @@ _RULES: Final = (
         TotpSecrets,
         lambda now: col(TotpSecrets.confirmed_at).is_(None) & (col(TotpSecrets.created_at) < now - UNCONFIRMED_KEPT),
     ),
+    _Rule(UpstreamSignIns, lambda now: col(UpstreamSignIns.expires_at) < now - MAILED_CODES_KEPT),
     _Rule(SignUps, lambda now: col(SignUps.expires_at) < now),
     _Rule(Replays, lambda now: col(Replays.expires_at) < now),
     _Rule(Attempts, lambda now: col(Attempts.last_at) < now - ATTEMPTS_KEPT),

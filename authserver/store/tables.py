@@ -24,7 +24,7 @@ metadata.naming_convention = {
 
 
 class State(SQLModel, table=True):
-    """One row, which every process polls: it moves when clients, resources or keys change."""
+    """One row, which every process polls: it moves when clients, resources, providers or keys change."""
 
     __tablename__: ClassVar[str] = "state"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -214,6 +214,7 @@ class MailedCodes(SQLModel, table=True):
     link_hash: bytes | None = Field(unique=True)
     browser_hash: bytes | None  # of the browser that asked, later of the one that proved; an app has none
     transaction_id: UUID | None  # the sign-in to go back to
+    upstream_id: UUID | None = Field(foreign_key="upstream_sign_ins.id", ondelete="SET NULL", index=True)
     mail_id: UUID | None  # in the outbox
     attempts: int
     created_at: datetime
@@ -300,6 +301,66 @@ class PendingSignIns(SQLModel, table=True):
     attempts: int
     created_at: datetime
     expires_at: datetime = Field(index=True)
+
+
+class UpstreamProviders(SQLModel, table=True):
+    """Other providers that people may sign in through. Our secret there is sealed."""
+
+    __tablename__: ClassVar[str] = "upstream_providers"
+
+    slug: str = Field(primary_key=True)
+    kind: str  # oidc | oauth
+    label: str
+    position: int
+    client_id: str
+    sealed_secret: bytes | None
+    auth_method: str
+    scope: tuple[str, ...] = Field(sa_type=WordList)
+    issuer: str | None
+    authorization_endpoint: str | None
+    token_endpoint: str | None
+    userinfo_endpoint: str | None
+    emails_endpoint: str | None
+    subject_field: str
+    allow_sign_up: bool
+    trust_email: bool
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+class UpstreamSignIns(SQLModel, table=True):
+    """Ways to another provider and back. The profile is kept of somebody who has no account and is to make one."""
+
+    __tablename__: ClassVar[str] = "upstream_sign_ins"
+
+    id: UUID = Field(primary_key=True)
+    state_hash: bytes = Field(unique=True)
+    provider: str = Field(foreign_key="upstream_providers.slug", ondelete="CASCADE", index=True)
+    browser_hash: bytes
+    session_id: UUID | None  # the session whose account is to be linked
+    transaction_id: UUID | None  # the sign-in to go back to
+    asked_anew: bool
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    used_at: datetime | None
+    subject: str | None
+    account_name: str | None
+    name: str | None
+    email: str | None
+
+
+class UpstreamIdentities(SQLModel, table=True):
+    """Whose account here an account at another provider is linked to; removing the provider removes them."""
+
+    __tablename__: ClassVar[str] = "upstream_identities"
+
+    provider: str = Field(primary_key=True, foreign_key="upstream_providers.slug", ondelete="CASCADE")
+    subject: str = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    account_name: str | None
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 class Transactions(SQLModel, table=True):

@@ -43,7 +43,7 @@ log = get_logger("authserver.request")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One path the edge answers. A path that ends in ``/*`` takes its last segment as ``Facts.path_parameter``."""
+    """One path the edge answers. A ``*`` as its last segment, or the one before, is the ``Facts.path_parameter``."""
 
     path: str
     methods: frozenset[str]
@@ -121,7 +121,10 @@ class Edge:
         route = self._routes.get(path)
         if route is None:
             parent, _, last = path.rpartition("/")
+            front, _, middle = parent.rpartition("/")
             route = self._routes.get(f"{parent}/*") if last else None
+            if route is None and middle:
+                route = self._routes.get(f"{front}/*/{last}")
         if route is None and not path.startswith(self._mounted):
             return _NOWHERE_FOR_PEOPLE if _wants_page(scope) else _NOWHERE
         return route
@@ -138,7 +141,7 @@ class Edge:
             headers=headers,
             address=client_address(peer, headers, self._trusted_proxies) if self._trusted_proxies else peer,
             request_id=offered if offered and _REQUEST_ID.fullmatch(offered) else self._new_request_id(),
-            path_parameter=path.rpartition("/")[2] if route.path.endswith("*") else "",
+            path_parameter=_parameter(route.path, path),
         )
 
     async def _answer(self, route: Route, facts: Facts, scope: Scope, receive: Receive) -> Answer:
@@ -171,6 +174,13 @@ class Edge:
             return self._render[route.errors](facts, bug)
         log.info("answered", **_event(facts), status=answer.status, **answer.log)
         return answer
+
+
+def _parameter(pattern: str, path: str) -> str:
+    """Return what of a path stands where a route has its ``*``: the last part of it, or the one before."""
+    if pattern.endswith("*"):
+        return path.rpartition("/")[2]
+    return path.rsplit("/", 2)[1] if "*" in pattern else ""
 
 
 def _first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes:

@@ -10,7 +10,7 @@ class Facts:
     """One request: its line, headers, sender and body; nothing in it has been believed yet.
 
     ``address`` is the client's, read through trusted proxies only. ``body`` is filled for JSON endpoints; forms have
-    become ``Params``. ``path_parameter`` is the last path segment where the route ends in one.
+    become ``Params``. ``path_parameter`` is the path segment where the route has its ``*``.
     """
 
     method: str

@@ -27,7 +27,7 @@ from authserver.web.static import static_files
 from tests.browser.conftest import unexpected, watch
 from tests.language.pseudo import Pseudo
 from tests.web import account_samples, sign_up_samples
-from tests.web.page_samples import CONSENT, FORM_POST, LOGIN, PAGES, SECOND_FACTOR, SIGNED_OUT
+from tests.web.page_samples import BUTTONS, CONSENT, FORM_POST, LOGIN, PAGES, SECOND_FACTOR, SIGNED_OUT
 
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", reason="comes with `make test-browser`")
 
@@ -44,6 +44,7 @@ STATES: Final = {
         "login/login.html",
         LOGIN | {"client_name": "N" * 120, "client_host": "x" * 60 + ".example.org"},
     ),
+    "login, other providers": ("login/login.html", LOGIN | {"buttons": BUTTONS}),
     "consent, unverified": (
         "consent/consent.html",
         CONSENT

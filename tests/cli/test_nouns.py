@@ -34,7 +34,8 @@ def make_client(run, *options):
 
 
 @pytest.mark.parametrize(
-    "command", [["users"], ["clients"], ["resources"], ["registration-tokens"], ["grants"], ["sessions"], ["mail"]]
+    "command",
+    [["users"], ["clients"], ["resources"], ["providers"], ["registration-tokens"], ["grants"], ["sessions"], ["mail"]],
 )
 def test_an_empty_list_is_an_empty_list(installed, command):
     assert installed(*command, "list", "--json").json == []

@@ -27,3 +27,22 @@ async def apps(start_server):
         await clients.add(tx, PHONE)
     await server.services.directory.refresh()
     return Api(server)
+
+
+@pytest.fixture
+async def fake():
+    """Another provider on loopback."""
+    from tests.upstream import FakeProvider  # noqa: PLC0415 - for its tests only
+
+    async with FakeProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def upstream_server(start_server, fake):
+    """A server at which people sign in through that provider: as `partner` with OpenID Connect, as `hub` without."""
+    from tests.upstream import LOOPBACK, like_github, oidc, register  # noqa: PLC0415 - the same
+
+    server = await start_server(outbound_allow=LOOPBACK, sign_up="open", address_limit_scale=100)
+    await register(server, oidc(fake), like_github(fake))
+    return server

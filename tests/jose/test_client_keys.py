@@ -17,9 +17,9 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from authserver.jose.client_keys import ClientKeys, _choose, check_jwks, read_subject
+from authserver.jose.client_keys import ClientKeys, check_jwks, read_subject
 from authserver.jose.compact import Fault, TokenError, encode_base64url, parse_compact
-from authserver.jose.jwk import CLIENT_ALGORITHMS, read_jwks
+from authserver.jose.jwk import CLIENT_ALGORITHMS, choose_key, read_jwks
 from authserver.jose.signature import check_signature
 from authserver.oauth.values import AuthMethod, Client
 from tests.jose import vectors
@@ -112,7 +112,7 @@ async def test_the_example_of_rfc_7515_appendix_a3_verifies():
 )
 def test_the_examples_of_rfc_7520_verify_and_no_neighbour_of_them_does(key, token):
     (chosen,) = read_jwks({"keys": [key]}, skip_unusable=False)
-    assert _choose([chosen], parse_compact(token)) is chosen
+    assert choose_key([chosen], parse_compact(token)) is chosen
     check_signature(parse_compact(token), chosen.key)
     with pytest.raises(TokenError):
         check_signature(parse_compact(token.replace(".SXT", ".SXU")), chosen.key)
@@ -468,10 +468,10 @@ async def test_keys_by_value_are_parsed_once_and_anew_when_the_client_changes(mo
 
 
 async def test_the_cache_forgets_the_oldest_address(monkeypatch):
-    monkeypatch.setattr("authserver.jose.client_keys.MAX_CACHED", 2)
+    monkeypatch.setattr("authserver.remote_documents.MAX_CACHED", 2)
     site = Site(EC)
     keys = ClientKeys(lambda _: site.fetch(URI), lambda: site.seconds)
     for number in (1, 2, 3, 3, 2, 1):
         await keys.verify_assertion(client(jwks_uri=f"https://client.example/{number}"), signed())
     assert site.count == 4
-    assert len(keys._locks) <= 3
+    assert len(keys._remote._locks) <= 3

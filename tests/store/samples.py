@@ -5,6 +5,7 @@ from uuid import UUID
 
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.oauth.second_factor_rules import PendingSignIn
+from authserver.oauth.upstream import Identity, Provider, ProviderKind, UpstreamSignIn
 from authserver.oauth.values import (
     AuthMethod,
     AuthorizationCode,
@@ -186,3 +187,37 @@ PENDING = PendingSignIn(
     expires_at=FUTURE,
 )
 TOTP = {"user_id": USER.id, "sealed": b"sealed", "last_step": 0, "created_at": PAST, "confirmed_at": PAST}
+UPSTREAM_PROVIDER = Provider(
+    slug="hub",
+    kind=ProviderKind.OAUTH,
+    label="Hub",
+    position=1,
+    client_id="we",
+    sealed_secret=b"sealed",
+    auth_method=AuthMethod.BASIC,
+    scope=("read:user", "user:email"),
+    issuer=None,
+    authorization_endpoint="https://hub.example/authorize",
+    token_endpoint="https://hub.example/token",
+    userinfo_endpoint="https://hub.example/user",
+    emails_endpoint=None,
+    subject_field="id",
+    allow_sign_up=True,
+    trust_email=False,
+    created_at=PAST,
+    updated_at=PAST,
+)
+UPSTREAM_SIGN_IN = UpstreamSignIn(
+    id=UUID("01a1fd00-0000-7000-8000-000000000010"),
+    state_hash=b"s" * 32,
+    provider="hub",
+    browser_hash=b"b" * 32,
+    session_id=None,
+    transaction_id=None,
+    asked_anew=False,
+    created_at=NOW,
+    expires_at=FUTURE,
+)
+IDENTITY = Identity(
+    provider="hub", subject="583231", user_id=USER.id, account_name="octocat", created_at=NOW, last_used_at=None
+)

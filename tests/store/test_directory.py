@@ -8,10 +8,10 @@ import pytest
 
 from authserver.oauth.values import AuthMethod
 from authserver.phases import UnavailableError
-from authserver.store import clients, resources, state
+from authserver.store import clients, resources, state, upstream_providers
 from authserver.store.directory import Directory
 from authserver.store.engine import Engine
-from tests.store.samples import CLIENT, NOW, RESOURCE
+from tests.store.samples import CLIENT, NOW, RESOURCE, UPSTREAM_PROVIDER
 
 OTHER = replace(CLIENT, client_id="other", secrets=())
 
@@ -49,6 +49,18 @@ async def test_clients_and_resources_are_found_without_the_database(engine, dire
     assert (directory.clients, directory.resources) == ((CLIENT,), (RESOURCE,))
     assert directory.find_client("other") is None
     assert directory.find_resource("urn:other") is None
+
+
+async def test_providers_are_known_in_the_order_of_their_buttons_and_a_disabled_one_is_not(engine, directory):
+    first = replace(UPSTREAM_PROVIDER, slug="first", position=0)
+    async with engine.begin() as tx:
+        await upstream_providers.add(tx, UPSTREAM_PROVIDER)
+        await upstream_providers.add(tx, first)
+        await upstream_providers.add(tx, replace(first, slug="off", disabled_at=NOW))
+    await directory.refresh()
+    assert directory.providers == (first, UPSTREAM_PROVIDER)
+    assert directory.find_provider("hub") == UPSTREAM_PROVIDER
+    assert directory.find_provider("off") is None
 
 
 @pytest.mark.attack(58)

@@ -21,6 +21,8 @@ from authserver.store import (
     sessions,
     sign_ups,
     transactions,
+    upstream_providers,
+    upstream_sign_ins,
     users,
 )
 from authserver.store.attempts import AttemptKey, Attempts
@@ -40,6 +42,8 @@ from tests.store.samples import (
     SIGN_UP,
     TOTP,
     TRANSACTION,
+    UPSTREAM_PROVIDER,
+    UPSTREAM_SIGN_IN,
     USER,
 )
 
@@ -87,6 +91,8 @@ async def store_one_of_each(engine, at):
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, replace(SIGN_UP, id=OVER, expires_at=at))
         await mailed_codes.add(tx, replace(MAILED_CODE, id=OVER, link_hash=b"over", expires_at=at))
+        await upstream_providers.add(tx, UPSTREAM_PROVIDER)
+        await upstream_sign_ins.add(tx, replace(UPSTREAM_SIGN_IN, id=OVER, state_hash=b"over", expires_at=at))
         await second_factors.add_pending(tx, replace(PENDING, id=OVER, binding_hash=b"over", expires_at=at))
         await tx.execute(insert(TotpSecrets).values(TOTP | {"user_id": OVER, "created_at": at, "confirmed_at": None}))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"id": OVER, "settled_at": at}))
@@ -106,6 +112,7 @@ async def store_one_alive_of_each(engine):
         await sign_ups.add(tx, SIGN_UP)
         await mailed_codes.add(tx, MAILED_CODE)
         await second_factors.add_pending(tx, PENDING)
+        await upstream_sign_ins.add(tx, UPSTREAM_SIGN_IN)
         await tx.execute(insert(TotpSecrets).values(TOTP))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"state": "waiting", "settled_at": None}))
 
@@ -141,6 +148,7 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "users",
         "pending_sign_ins",
         "totp_secrets",
+        "upstream_sign_ins",
     }
 
 

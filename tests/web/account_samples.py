@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from authserver.features.account_activity.page import Line
 from authserver.features.account_apps.page import App
+from authserver.features.account_connections.page import Shown
 from authserver.features.account_devices.page import Device
 from authserver.operations.profile_rules import CLAIMS
+from authserver.steps.provider_buttons import Button
 from authserver.web.pages import Link, ScopeLine
 
 GROUND = {
@@ -47,6 +49,21 @@ FACTORS = GROUND | {
     "picture": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E",
     "wait_seconds": 0,
 }
+CONNECTIONS = GROUND | {
+    "linked": (
+        Shown(
+            provider="hub",
+            label="Hub",
+            subject="583231",
+            account_name="octocat",
+            since="20 November 2026",
+            last_used="21 November 2026, 12:00 (UTC)",
+        ),
+    ),
+    "may_unlink": True,
+    "is_verified": True,
+    "providers": (Button(slug="partner", label="Partner"),),
+}
 
 PAGES = {
     "account/overview.html": GROUND
@@ -65,6 +82,7 @@ PAGES = {
     "account/factors.html": FACTORS,
     "account/recovery_codes.html": GROUND
     | {"codes": ("k3qw-9zx4-0011",), "text": "k3qw-9zx4-0011", "download": "data:text/plain;charset=utf-8,k3qw"},
+    "account/connections.html": CONNECTIONS,
     "account/devices.html": GROUND | {"devices": (DEVICE, DEVICE)},
     "account/apps.html": GROUND | {"apps": (APP,), "token_minutes": 5},
     "account/activity.html": GROUND | {"lines": (LINE,), "is_first": False, "older": "cursor"},
@@ -74,6 +92,11 @@ PAGES = {
     "account/leaving.html": {"delete_on": "21 December 2026"},
 }
 STATES = {
+    "connections, the last way": (
+        "account/connections.html",
+        CONNECTIONS | {"problem": "last_way", "may_unlink": False, "is_verified": False},
+    ),
+    "connections, none": ("account/connections.html", CONNECTIONS | {"linked": (), "providers": ()}),
     "account, done": ("account/devices.html", GROUND | {"done": "That device is signed out.", "devices": (DEVICE,)}),
     "account, stale": ("account/data.html", GROUND | {"problem": "stale", "days": 30}),
     "profile, all wrong": (

@@ -7,6 +7,7 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+from authserver.steps.provider_buttons import Button, Buttons
 from authserver.web.pages import Link, ScopeLine
 from tests.web import account_samples, inbox_samples, sign_up_samples
 
@@ -39,6 +40,7 @@ LOGIN = {
     "contact": None,
     "ways": (),
     "links": (),
+    "buttons": Buttons(action="/upstream", providers=()),
 }
 CONSENT = {
     "action": "/authorize/1/consent",
@@ -79,12 +81,22 @@ SECOND_FACTOR = {
     "problem": None,
     "wait_seconds": 0,
 }
+BUTTONS = Buttons(action="/upstream/1", providers=(Button(slug="hub", label="Hub"), Button(slug="id", label="Id")))
+UPSTREAM_FAILED = {
+    "problem": "refused",
+    "provider": "Hub",
+    "back": "/login/1",
+    "is_linking": False,
+    "wait_seconds": 0,
+    "request_id": "01890000-0000-7000-8000-000000000003",
+}
 
 PAGES = {
     "home.html": HOME,
     "login/login.html": LOGIN,
     "second_factor/ask.html": SECOND_FACTOR,
     "second_factor/over.html": {"sign_in": "/login"},
+    "upstream/failed.html": UPSTREAM_FAILED,
     "consent/consent.html": CONSENT,
     "end_session/confirm.html": CONFIRM,
     "end_session/signed_out.html": SIGNED_OUT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.passwords import PasswordFault
+from authserver.steps.provider_buttons import Button, Buttons
 from authserver.steps.sign_up import Fault
 
 EMAIL = "ann@example.org"
@@ -18,6 +19,7 @@ SIGN_UP = {
     "faults": {},
     "wait_seconds": 0,
     "sign_in": "/login",
+    "buttons": Buttons(action="/upstream", providers=(Button(slug="hub", label="Hub"),)),
 }
 CODE = {
     "action": "/verify/1",

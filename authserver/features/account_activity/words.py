@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 EVENTS: Final[Mapping[str, str]] = {
     "account_deletion_asked": N_("Deletion of the account asked for"),
     "account_kept": N_("Account kept after all"),
+    "account_linked": N_("An account elsewhere was linked"),
+    "account_unlinked": N_("A linked account was removed"),
     "code_replayed": N_("An app's access was ended because a one-time code came twice"),
     "consent_denied": N_("Access not allowed"),
     "consent_given": N_("Access allowed"),
@@ -50,5 +52,6 @@ SIGN_IN_WAYS: Final[Mapping[str, str]] = {
     "recovery": N_("Signed in with a recovery code"),
     "otp": N_("Signed in with password and a code"),
     "email": N_("Signed in with a code by mail"),
+    "upstream": N_("Signed in through another provider"),
     "pwd": N_("Signed in with the password"),
 }

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from authserver.oauth.upstream import Identity
     from authserver.oauth.values import Grant, User
     from authserver.store.audit import AuditEvent
     from authserver.store.consents import Given
@@ -20,6 +21,7 @@ def build_export(
     issuer: str,
     made_at: datetime,
     has_second_factor: bool,
+    linked: Sequence[Identity],
     browsers: Sequence[Browser],
     given: Sequence[Given],
     held: Sequence[Grant],
@@ -30,6 +32,7 @@ def build_export(
         "issuer": issuer,
         "made_at": made_at.isoformat(),
         "account": _account(user) | {"has_second_factor": has_second_factor},
+        "linked_accounts": [_identity(identity) for identity in linked],
         "devices": [_device(browser) for browser in browsers],
         "consents": [_consent(each) for each in given],
         "access": [_grant(grant) for grant in held],
@@ -64,6 +67,17 @@ def _account(user: User) -> dict[str, object]:
         "updated_at": user.updated_at.isoformat(),
     }
     return {name: value for name, value in claims.items() if value is not None}
+
+
+def _identity(identity: Identity) -> dict[str, object]:
+    used = identity.last_used_at
+    return {
+        "provider": identity.provider,
+        "subject": identity.subject,
+        "account_name": identity.account_name,
+        "since": identity.created_at.isoformat(),
+        "last_used_at": used.isoformat() if used is not None else None,
+    }
 
 
 def _device(browser: Browser) -> dict[str, object]:

@@ -16,6 +16,7 @@ from authserver.steps.browser_session import (
     open_browser,
 )
 from authserver.steps.login import prove_by_password, sign_in
+from authserver.steps.provider_buttons import find_buttons
 from authserver.steps.second_factor import SECOND_FACTOR
 from authserver.steps.under_way import find_under_way, page_values
 from authserver.web.answers import Answer, redirect_answer
@@ -110,6 +111,7 @@ def _page(
     wait_seconds: int = 0,
 ) -> Answer:
     browser = open_browser(call)
+    buttons = find_buttons(call, progress)
     page = call.services.pages.render(
         "login/login.html",
         title="Sign in",
@@ -131,7 +133,8 @@ def _page(
             for feature in call.services.features
             for link in feature.login_links
         ],
-        **page_values(progress),
+        buttons=buttons,
+        **page_values(progress, leads_away=bool(buttons.providers)),
     )
     return page.with_headers(*browser.headers)
 

@@ -8,6 +8,7 @@ from authserver.language import N_
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.phases import UnavailableError
 from authserver.steps.browser_session import find_browser_hash, form_token, judge_visit, open_browser
+from authserver.steps.provider_buttons import find_buttons
 from authserver.steps.sign_up import NewAccount, begin_sign_up, find_faults
 from authserver.steps.under_way import find_before_login, page_values, where_from
 from authserver.web.answers import Answer, redirect_answer
@@ -75,6 +76,7 @@ def _page(
     wait_seconds: int = 0,
 ) -> Answer:
     browser = open_browser(call)
+    buttons = find_buttons(call, progress, sign_up=True)
     page = call.services.pages.render(
         "signup/signup.html",
         title=N_("Create an account"),
@@ -86,6 +88,7 @@ def _page(
         problem=problem,
         faults=faults or {},
         wait_seconds=wait_seconds,
-        **page_values(progress),
+        buttons=buttons,
+        **page_values(progress, leads_away=bool(buttons.providers)),
     )
     return page.with_headers(*browser.headers)

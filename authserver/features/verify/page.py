@@ -101,6 +101,8 @@ def _go_on(verified: Verified) -> Answer:
 def _code_page(code: MailedCode) -> CodePage:
     is_sign_up = code.user_id is None
     change = f"/signup/{code.transaction_id}" if code.transaction_id is not None else "/signup"
+    if code.upstream_id is not None:
+        change = f"/upstream/{code.upstream_id}/finish"
     return CodePage(title=_TITLE, button=_BUTTON, change=change if is_sign_up else None, is_certain=not is_sign_up)
 
 

@@ -1,0 +1,46 @@
+"""Remove a linked account: never the last way in, and everywhere else is signed out (SECURITY row 100)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authserver.oauth.upstream_rules import check_may_unlink
+from authserver.steps.account import hold_account
+from authserver.steps.audit_trail import record
+from authserver.steps.second_factor import tell_of_change
+from authserver.store import grants, sessions, upstream_identities
+
+if TYPE_CHECKING:
+    from authserver.feature import Call
+    from authserver.oauth.upstream import Identity
+    from authserver.oauth.values import User
+    from authserver.steps.account import Visit
+    from authserver.store.engine import Tx
+
+
+def count_ways(user: User, identities: tuple[Identity, ...]) -> int:
+    """Return in how many ways a user can sign in without anybody's mail or help."""
+    return len(identities) + (user.password_hash is not None)
+
+
+async def unlink(call: Call, visit: Visit, provider: str, subject: str, *, label: str) -> bool:
+    """Remove a linked account; return False where there was none. Raise ``UPSTREAM_LAST_WAY``.
+
+    ``label`` is what the person calls the provider. Whoever signs in by it next is nobody here.
+    """
+
+    async def work(tx: Tx) -> bool:
+        user = await hold_account(tx, visit)
+        identities = await upstream_identities.list_of_user(tx, user.id)
+        check_may_unlink(other_ways=count_ways(user, identities) - 1)
+        if not await upstream_identities.remove(tx, user.id, provider, subject):
+            return False
+        reason, keep = "account_unlinked", visit.session.id
+        ended = await sessions.end_all_of_user(tx, user.id, at=await tx.now(), reason=reason, except_id=keep)
+        revoked = await grants.revoke_of_user(tx, user.id, reason, except_session=keep)
+        detail = {"provider": provider, "sessions_ended": ended, "grants_revoked": revoked}
+        await record(call, tx, reason, user_id=user.id, session_id=keep, detail=detail)
+        await tell_of_change(call, tx, user, reason, name=label)
+        return True
+
+    return await call.services.engine.retrying(work)
