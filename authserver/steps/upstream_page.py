@@ -39,7 +39,7 @@ def render_failed(call: Call, why: OAuthError | str, *, slug: str, back: str) ->
 
     A refusal without words here is raised again.
     """
-    problem, status, log = ("", 0, {})
+    log: Mapping[str, str] = {}
     if isinstance(why, OAuthError):
         if why.refusal not in _PROBLEMS:
             raise why
