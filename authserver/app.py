@@ -21,6 +21,7 @@ from authserver.features.account_data import FEATURE as ACCOUNT_DATA
 from authserver.features.account_devices import FEATURE as ACCOUNT_DEVICES
 from authserver.features.account_email import FEATURE as ACCOUNT_EMAIL
 from authserver.features.account_factors import FEATURE as ACCOUNT_FACTORS
+from authserver.features.account_passkeys import FEATURE as ACCOUNT_PASSKEYS
 from authserver.features.account_password import FEATURE as ACCOUNT_PASSWORD
 from authserver.features.account_profile import FEATURE as ACCOUNT_PROFILE
 from authserver.features.api import FEATURE as API
@@ -124,6 +125,7 @@ FEATURES: Final = (
     ACCOUNT_PROFILE,
     ACCOUNT_EMAIL,
     ACCOUNT_PASSWORD,
+    ACCOUNT_PASSKEYS,
     ACCOUNT_FACTORS,
     ACCOUNT_CONNECTIONS,
     ACCOUNT_DEVICES,

@@ -91,7 +91,8 @@ async def show(terminal: Terminal, who: Who) -> None:
     async with open_desk(terminal) as desk:
         user = await users.get(desk.operator, who)
         has_second_factor = await users.has_second_factor(desk.operator, user)
-        terminal.show({**record_user(user), "second_factor": has_second_factor})
+        passkeys = await users.count_passkeys(desk.operator, user)
+        terminal.show({**record_user(user), "second_factor": has_second_factor, "passkeys": passkeys})
 
 
 @command(
@@ -156,7 +157,7 @@ async def set_password(terminal: Terminal, who: Who, *, password_stdin: Password
 
 @command(app, "reset-factors", examples="authserver users reset-factors ann --yes")
 async def reset_factors(terminal: Terminal, who: Who, *, yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Remove the second factor of somebody who has lost it; they are signed out everywhere, and told by mail."""
+    """Remove second factor and passkeys of somebody who has lost them; signed out everywhere, and told by mail."""
     async with open_desk(terminal) as desk:
         cut = await users.reset_factors(desk.operator.rehearsing(), who)
         name = cut.user.username

@@ -340,6 +340,22 @@ class Refusal(StrEnum):
     SECOND_FACTOR_NEEDED = "second_factor_needed", "DESIGN §2", "The password was right; a second factor is asked for."
     SECOND_FACTOR_OVER = "second_factor_over", "NIST SP 800-63B §3.2.2", "No sign-in waits for a second factor here."
     SECOND_FACTOR_WRONG = "second_factor_wrong", "RFC 6238 §5.2", "The code of the second factor is wrong or was used."
+    PASSKEY_UNKNOWN = "passkey_unknown", "WebAuthn Level 3 §7.2", "No account here has this passkey."
+    PASSKEY_OF_ANOTHER = "passkey_of_another", "WebAuthn Level 3 §7.2", "The passkey is another user's than it says."
+    PASSKEY_CHALLENGE = (
+        "passkey_challenge",
+        "WebAuthn Level 3 §13.4.3",
+        "The challenge is not this page's, is too old, or was used before.",
+    )
+    PASSKEY_UNPROVEN = "passkey_unproven", "WebAuthn Level 3 §7", "What the passkey signed is not what was asked for."
+    PASSKEY_UNVERIFIED = "passkey_unverified", "WebAuthn Level 3 §7", "The passkey did not verify its user."
+    PASSKEY_COPIED = (
+        "passkey_copied",
+        "WebAuthn Level 3 §6.1.1",
+        "The passkey's counter went back: there may be a copy.",
+    )
+    PASSKEY_KNOWN = "passkey_known", "WebAuthn Level 3 §7.1", "The passkey is somebody's already."
+    PASSKEYS_TOO_MANY = "passkeys_too_many", "DESIGN §8", "The account has as many passkeys as it can have."
 
     # codes sent by mail
     MAILED_CODE_UNKNOWN = "mailed_code_unknown", "NIST SP 800-63B §3.1.3", "No such code was asked for in this browser."

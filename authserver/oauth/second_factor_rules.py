@@ -1,7 +1,8 @@
 """Second factors: which there are, how what somebody types is read, and what a sign-in with one is worth (DESIGN §8).
 
-The levels follow NIST SP 800-63B: ``aal1`` is one factor, whichever; ``aal2`` is that and an authenticator app, or one
-of the recovery codes that were made with it. A code by mail is never the second one.
+The levels follow NIST SP 800-63B: ``aal1`` is one factor, whichever; ``aal2`` is that and an authenticator app, one of
+the recovery codes that were made with it, or a passkey, or a passkey alone that has verified its user (passkey_rules).
+A code by mail is never the second one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _RECOVERY_CODE: Final = re.compile(f"[{RECOVERY_ALPHABET}]{{{RECOVERY_LENGTH}}}"
 _LOOKS_LIKE: Final = str.maketrans("ilo", "110", " -\t\r\n")
 
 Method: TypeAlias = Literal["otp", "recovery"]
-"""What proved the second factor, as ``amr`` says it: RFC 8176 §2 has a word for the first, none for the other."""
+"""What a typed second factor was, as ``amr`` says it: RFC 8176 §2 has a word for the first, none for the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +97,13 @@ def spell_recovery_code(code: str) -> str:
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
-def strengthen(amr: tuple[str, ...], method: Method) -> tuple[str, ...]:
+def strengthen(amr: tuple[str, ...], method: Method | Literal["pop"]) -> tuple[str, ...]:
     """Return the ``amr`` of a sign-in that the second factor was added to (RFC 8176 §2).
 
     >>> strengthen(("pwd",), "otp")
     ('pwd', 'otp', 'mfa')
     """
-    first = tuple(word for word in amr if word not in {"otp", "recovery", "mfa"})
+    first = tuple(word for word in amr if word not in {"otp", "recovery", "mfa", method})
     return (*first, method, "mfa")
 
 

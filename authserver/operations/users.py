@@ -16,7 +16,7 @@ from authserver.ids import uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
-from authserver.store import audit, grants, second_factors, sessions, upstream_identities, users
+from authserver.store import audit, grants, passkeys, second_factors, sessions, upstream_identities, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
 
@@ -158,19 +158,25 @@ async def has_second_factor(operator: Operator, user: User) -> bool:
         return await second_factors.has_second_factor(tx, user.id)
 
 
+async def count_passkeys(operator: Operator, user: User) -> int:
+    """Return how many passkeys somebody has."""
+    async with operator.engine.read() as tx:
+        return len(await passkeys.list_of_user(tx, user.id))
+
+
 async def reset_factors(operator: Operator, who: str) -> Cut:
-    """Remove the second factor of somebody who has lost it; they are signed out everywhere, and told."""
+    """Remove second factor and passkeys of somebody who has lost them; they are signed out everywhere, and told."""
     async with operator.begin() as tx:
         user = await load(tx, who)
         await users.lock(tx, user.id)
-        if not await second_factors.remove_all(tx, user.id):
-            raise OperationError(f"{user.username} has no second factor.", problem=Problem.CONFLICT)
-        if user.email is not None and user.email_verified:
-            parameters = {"change": "totp_removed"}
-            notice = Mail(
-                kind="factor_changed", to=user.email, locale=user.locale, parameters=parameters, user_id=user.id
-            )
-            await operator.mail(tx, notice)
+        had_app = await second_factors.remove_all(tx, user.id)
+        had_passkeys = await passkeys.remove_all(tx, user.id) > 0
+        if not had_app and not had_passkeys:
+            raise OperationError(f"{user.username} has no second factor and no passkey.", problem=Problem.CONFLICT)
+        if had_app:
+            await _tell_of_factor(operator, tx, user, "totp_removed")
+        if had_passkeys:
+            await _tell_of_factor(operator, tx, user, "passkey_removed")
         return await _cut(tx, operator, user, "second_factors_reset")
 
 
@@ -196,6 +202,13 @@ def _parse_id(text: str) -> UUID:
     if not is_uuid(text):
         raise OperationError(f"{text!r} is not an id.", field="after")
     return UUID(text)
+
+
+async def _tell_of_factor(operator: Operator, tx: Tx, user: User, change: str) -> None:
+    if user.email is not None and user.email_verified:
+        parameters = {"change": change}
+        notice = Mail(kind="factor_changed", to=user.email, locale=user.locale, parameters=parameters, user_id=user.id)
+        await operator.mail(tx, notice)
 
 
 async def _cut(tx: Tx, operator: Operator, user: User, reason: str) -> Cut:

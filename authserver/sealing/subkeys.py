@@ -35,6 +35,7 @@ class Label(StrEnum):
     RECOVERY_CODE = "recovery-code"
     STOP_LINK = "stop-link"
     UPSTREAM_SECRET = "upstream-secret"  # noqa: S105 - a label
+    PASSKEY_CHALLENGE = "passkey-challenge"
 
 
 def make_master(box: Box, *, key_id: int, now: datetime) -> SealedMaster:

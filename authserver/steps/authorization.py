@@ -19,7 +19,7 @@ from authserver.oauth.second_factor_rules import OFFERED_ACRS
 from authserver.oauth.values import ResponseMode
 from authserver.steps.browser_session import find_signed_in
 from authserver.steps.id_token_hint import read_hint
-from authserver.store import consents, second_factors, transactions
+from authserver.store import consents, passkeys, second_factors, transactions
 from authserver.web.answers import redirect_answer
 from authserver.web.edge import URL_LIMIT
 from authserver.web.page_language import prefer_asked
@@ -78,7 +78,8 @@ async def judge(
     """Load who is in this browser, and ask what is next for this request."""
     signed_in = await find_signed_in(call, tx)
     if signed_in is not None and asks_for_acr(request):
-        has_second_factor = await second_factors.has_second_factor(tx, signed_in.user.id)
+        user_id = signed_in.user.id
+        has_second_factor = await second_factors.has_second_factor(tx, user_id) or await passkeys.has_any(tx, user_id)
         signed_in = replace(signed_in, has_second_factor=has_second_factor)
     consent = None
     if signed_in is not None and not request.client.first_party:

@@ -8,6 +8,7 @@ password forgives none of the latter, or whoever knows it could guess on for eve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import find_browser_hash, find_signed_in, start_session
 from authserver.steps.limiter import Try
 from authserver.steps.mailed_codes import asked_by
-from authserver.store import second_factors, sessions, users
+from authserver.store import passkeys, second_factors, sessions, users
 from authserver.store.outbox import Mail
 from authserver.web.cookies import DEVICE
 from authserver.web.page_language import current_language
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from authserver.feature import Call
+    from authserver.oauth.passkey_rules import Passkey
     from authserver.oauth.values import Session, Transaction, User
     from authserver.steps.browser_session import Started
     from authserver.store.engine import Tx
@@ -101,22 +103,32 @@ async def begin_step_up(call: Call, session: Session, transaction: Transaction) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A sign-in that this browser began, and whose it is. ``is_over``: it takes no code any more."""
+    """A sign-in that this browser began, whose it is, and what they have: an app, passkeys.
+
+    ``is_over``: it takes no second factor any more.
+    """
 
     pending: PendingSignIn
     user: User
     is_over: bool
+    has_app: bool
+    passkeys: tuple[Passkey, ...]
 
 
 async def find_begun(call: Call, pending_id: str) -> Found | None:
     """Return a sign-in that this browser began, None where there is none (SECURITY row 11)."""
     async with call.services.engine.read() as tx:
-        pending = await _load(call, tx, pending_id)
+        pending = await load_begun(call, tx, pending_id)
         user = await users.get(tx, pending.user_id) if pending is not None else None
-        now = await tx.now()
-    if pending is None or user is None:
-        return None
-    return Found(pending=pending, user=user, is_over=now >= pending.expires_at or not pending.tries_left)
+        if pending is None or user is None:
+            return None
+        return Found(
+            pending=pending,
+            user=user,
+            is_over=await tx.now() >= pending.expires_at or not pending.tries_left,
+            has_app=await second_factors.has_second_factor(tx, user.id),
+            passkeys=await passkeys.list_of_user(tx, user.id),
+        )
 
 
 async def cancel(call: Call, pending: PendingSignIn) -> None:
@@ -126,39 +138,43 @@ async def cancel(call: Call, pending: PendingSignIn) -> None:
 
 
 async def finish_sign_in(call: Call, pending_id: str, text: str) -> tuple[Started, PendingSignIn]:
-    """Take the second factor and begin the session, or make the one there is stronger, in one transaction.
-
-    A stronger session has a new cookie, and the ``auth_time`` of its first factor: the second one alone does not make
-    it young again (SECURITY row 17). Raise what :func:`redeem` raises.
-    """
+    """Take the second factor that somebody typed and begin the session. Raise what :func:`redeem` raises."""
 
     async def find(tx: Tx) -> PendingSignIn:
-        pending = await _load(call, tx, pending_id)
+        pending = await load_begun(call, tx, pending_id)
         if pending is None:
             raise sign_in_over()
         return pending
 
-    async def fulfil(tx: Tx, pending: PendingSignIn, user: User, amr: tuple[str, ...]) -> tuple[Started, PendingSignIn]:
-        auth_time = None
-        if pending.session_id is not None:
-            signed_in = await find_signed_in(call, tx)
-            if signed_in is None or signed_in.session.id != pending.session_id:
-                raise sign_in_over()
-            auth_time = signed_in.session.auth_time
-        started = await start_session(
-            call,
-            tx,
-            user,
-            acr=ACR_TWO_FACTORS,
-            amr=amr,
-            shared_computer=pending.shared_computer,
-            auth_time=auth_time,
-        )
-        detail = {"amr": " ".join(amr)}
-        await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
-        return started, pending
+    return await redeem(call, text, find=find, fulfil=partial(start_strong_session, call))
 
-    return await redeem(call, text, find=find, fulfil=fulfil)
+
+async def start_strong_session(
+    call: Call, tx: Tx, pending: PendingSignIn, user: User, amr: tuple[str, ...]
+) -> tuple[Started, PendingSignIn]:
+    """Begin the session of a sign-in that has got its second factor, or make the one there is stronger.
+
+    A stronger session has a new cookie, and the ``auth_time`` of its first factor: the second one alone does not make
+    it young again (SECURITY row 17).
+    """
+    auth_time = None
+    if pending.session_id is not None:
+        signed_in = await find_signed_in(call, tx)
+        if signed_in is None or signed_in.session.id != pending.session_id:
+            raise sign_in_over()
+        auth_time = signed_in.session.auth_time
+    started = await start_session(
+        call,
+        tx,
+        user,
+        acr=ACR_TWO_FACTORS,
+        amr=amr,
+        shared_computer=pending.shared_computer,
+        auth_time=auth_time,
+    )
+    detail = {"amr": " ".join(amr)}
+    await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
+    return started, pending
 
 
 async def redeem(
@@ -227,7 +243,8 @@ async def tell_of_change(call: Call, tx: Tx, user: User, change: str, *, name: s
     await call.services.outbox.add(tx, notice)
 
 
-async def _load(call: Call, tx: Tx, pending_id: str) -> PendingSignIn | None:
+async def load_begun(call: Call, tx: Tx, pending_id: str) -> PendingSignIn | None:
+    """Return a sign-in that this browser began, one that is over too; None where there is none."""
     binding_hash = find_browser_hash(call)
     try:
         key = UUID(pending_id)

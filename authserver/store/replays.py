@@ -1,4 +1,4 @@
-"""Proofs that may be used once, such as a client assertion's jti (RFC 7523 §3 rule 7)."""
+"""What may be used once: a client assertion's jti (RFC 7523 §3 rule 7), the challenge of a passkey."""
 
 from __future__ import annotations
 

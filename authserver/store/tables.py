@@ -285,6 +285,25 @@ class RecoveryCodes(SQLModel, table=True):
     created_at: datetime
 
 
+class Passkeys(SQLModel, table=True):
+    """Passkeys: the public half of each, and what its authenticator said of it when it was used last."""
+
+    __tablename__: ClassVar[str] = "passkeys"
+
+    id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    credential_id: bytes = Field(unique=True)  # chosen by the authenticator
+    public_key: bytes  # a COSE_Key (RFC 9052 §7)
+    sign_count: int = Field(sa_type=BigInteger)  # 0 for good where the authenticator does not count
+    aaguid: UUID  # the authenticator's model; nobody vouches for it
+    transports: tuple[str, ...] = Field(sa_type=WordList)
+    backup_eligible: bool  # it may be on several devices
+    backed_up: bool  # and is
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 class PendingSignIns(SQLModel, table=True):
     """Sign-ins whose first factor was right and whose second one is awaited, in a browser or in an app."""
 
@@ -474,7 +493,7 @@ class StatusLists(SQLModel, table=True):
 
 
 class Replays(SQLModel, table=True):
-    """Single-use proofs that were used (RFC 7523 §3 rule 7), until they would have expired."""
+    """Single-use proofs and challenges that were used (RFC 7523 §3 rule 7), until they would have expired."""
 
     __tablename__: ClassVar[str] = "replays"
 

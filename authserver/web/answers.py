@@ -34,6 +34,12 @@ class Answer:
         """Return the same answer with more headers (cookies, a nonce)."""
         return replace(self, headers=(*self.headers, *headers))
 
+    def with_refusal(self, error: OAuthError) -> Answer:
+        """Return the same answer with the refusal's headers, and the rule that fired in the log."""
+        cause = {"cause": str(error.__cause__)[:200]} if error.__cause__ is not None else {}
+        log = {**self.log, "refusal": error.refusal.value, **cause}
+        return replace(self, headers=(*self.headers, *error.headers), log=log)
+
 
 def json_answer(
     document: Mapping[str, object],

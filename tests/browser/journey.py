@@ -27,7 +27,7 @@ def fill_in(page: Page, username: str, password: str) -> None:
 
 def sign_in(page: Page, demo: Demo) -> None:
     fill_in(page, demo.username, demo.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def is_asked(page: Page) -> bool:

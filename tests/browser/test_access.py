@@ -51,7 +51,7 @@ def test_the_demo_works_without_script(visit, demo, width):
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     journey.open_app_and_be_sent_to_sign_in(page, demo)
     journey.fill_in(page, demo.username, "wrong")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_have_text("That e-mail or password is not right.")
     journey.sign_in(page, demo)
     journey.allow_if_asked(page)
@@ -99,7 +99,7 @@ def test_two_clicks_send_one_form(visit, demo):
     posted = []
     page.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
     journey.fill_in(page, demo.username, demo.password)
-    page.get_by_role("button", name="Sign in").dblclick()
+    page.get_by_role("button", name="Sign in", exact=True).dblclick()
     journey.allow_if_asked(page)
     journey.expect_to_be_at_home_in_the_app(page, demo)
     assert len([address for address in posted if "login" in address]) == 1

@@ -84,7 +84,7 @@ def test_a_wrong_password_is_said_calmly_the_name_stays_and_the_summary_has_the_
     page = visitor.page
     journey.open_app_and_be_sent_to_sign_in(page, demo)
     journey.fill_in(page, demo.username, "not my password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     summary = page.get_by_role("alert")
     expect(summary).to_have_text("That e-mail or password is not right.")
     expect(summary).to_be_focused()

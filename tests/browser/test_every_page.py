@@ -40,6 +40,10 @@ STATES: Final = {
         "login/login.html",
         LOGIN | {"problem": "throttled", "wait_seconds": 42, "ways": (Link(text="Sign in with a passkey", href="/x"),)},
     ),
+    "login, passkey unknown": (
+        "login/login.html",
+        LOGIN | {"problem": "passkey_unknown", "signal": '{"method": "signalUnknownCredential", "about": {}}'},
+    ),
     "login, long names": (
         "login/login.html",
         LOGIN | {"client_name": "N" * 120, "client_host": "x" * 60 + ".example.org"},
@@ -56,6 +60,7 @@ STATES: Final = {
     ),
     "second factor, wrong": ("second_factor/ask.html", SECOND_FACTOR | {"problem": "wrong"}),
     "second factor, recovery": ("second_factor/ask.html", SECOND_FACTOR | {"is_recovery": True}),
+    "second factor, passkey only": ("second_factor/ask.html", SECOND_FACTOR | {"has_app": False}),
     "second factor, throttled": (
         "second_factor/ask.html",
         SECOND_FACTOR | {"problem": "throttled", "wait_seconds": 42},

@@ -47,7 +47,7 @@ def page(visit, demo, spa):
 def sign_in(page, demo, spa):
     page.goto(spa)
     expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_label("E-mail or user name")).to_be_focused()
     journey.sign_in(page, demo)
     journey.allow_if_asked(page)
@@ -106,7 +106,7 @@ def test_signing_out_clears_every_tab_and_signs_out_at_the_issuer(page, demo, sp
     assert page.url == f"{spa}/"
     expect(other.get_by_role("heading", level=1)).to_have_text("You are signed out")
     assert tokens_of(page) is None
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     assert page.url.startswith(f"{demo.issuer}/login/")
 

@@ -38,7 +38,7 @@ def test_an_app_without_a_hint_may_only_ask_and_a_yes_leads_back_to_it(visit, de
 def test_the_front_page_signs_in_and_out_by_itself(visit, demo):
     page = visit().page
     page.goto(demo.issuer)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     journey.sign_in(page, demo)
     expect(page.get_by_text("Signed in as Ann Example")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -71,7 +71,7 @@ def test_after_too_many_tries_the_wait_is_said_and_counts_down(visit, demo):
     for _ in range(8):
         journey.fill_in(page, "nobody@example.org", "wrong")
         with page.expect_response(lambda response: response.request.method == "POST") as answered:
-            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.get_by_role("alert")).to_be_visible()
         if answered.value.status == 429:
             break

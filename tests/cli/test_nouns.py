@@ -48,9 +48,12 @@ def test_a_user_s_life(installed):
     user = made.json
     assert (user["username"], user["email"], user["email_verified"]) == ("ann", "ann@example.org", True)
     assert (user["is_admin"], user["has_password"], user["status"]) == (True, True, "active")
-    assert installed("users", "show", "ANN@example.org", "--json").json == user | {"second_factor": False}
+    assert installed("users", "show", "ANN@example.org", "--json").json == user | {
+        "second_factor": False,
+        "passkeys": 0,
+    }
     none = installed("users", "reset-factors", "ann", "--yes", "--json")
-    assert (none.code, none.problem["detail"]) == (1, "ann has no second factor.")
+    assert (none.code, none.problem["detail"]) == (1, "ann has no second factor and no passkey.")
     [line] = installed("users", "list").out.splitlines()
     assert line.split("\t")[:6] == [user["id"], "ann", "ann@example.org", "true", "true", "active"]
     assert installed("users", "list", "--quiet").out == f"{user['id']}\n"

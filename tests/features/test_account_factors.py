@@ -125,5 +125,5 @@ async def test_an_operator_helps_who_has_lost_everything(server):
     assert (await give_password(server, server.browser())).url.path == "/"
     assert [mail.kind for mail in await mails(server, USER.email)].count("factor_changed") == 2
     assert "second_factors_reset" in await server.audit_events()
-    with pytest.raises(OperationError, match="has no second factor"):
+    with pytest.raises(OperationError, match="has no second factor and no passkey"):
         await users.reset_factors(server.operator, USER.username)

@@ -6,6 +6,7 @@ from authserver.features.account_activity.page import Line
 from authserver.features.account_apps.page import App
 from authserver.features.account_connections.page import Shown
 from authserver.features.account_devices.page import Device
+from authserver.features.account_passkeys.page import Line as PasskeyLine
 from authserver.operations.profile_rules import CLAIMS
 from authserver.steps.provider_buttons import Button
 from authserver.web.pages import Link, ScopeLine
@@ -49,6 +50,21 @@ FACTORS = GROUND | {
     "picture": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E",
     "wait_seconds": 0,
 }
+PASSKEY = PasskeyLine(
+    id="01890000-0000-7000-8000-000000000003",
+    name="iCloud Keychain",
+    added="20 November 2026, 12:00 (UTC)",
+    last_used=None,
+    is_synced=True,
+)
+PASSKEYS = GROUND | {
+    "passkeys": (PASSKEY,),
+    "wrong": None,
+    "longest_name": 60,
+    "most": 20,
+    "passkey": '{"challenge": "AAAA"}',
+    "signal": '{"method": "signalAllAcceptedCredentials", "about": {}}',
+}
 CONNECTIONS = GROUND | {
     "linked": (
         Shown(
@@ -80,6 +96,7 @@ PAGES = {
     "account/email.html": EMAIL,
     "account/password.html": PASSWORD,
     "account/factors.html": FACTORS,
+    "account/passkeys.html": PASSKEYS,
     "account/recovery_codes.html": GROUND
     | {"codes": ("k3qw-9zx4-0011",), "text": "k3qw-9zx4-0011", "download": "data:text/plain;charset=utf-8,k3qw"},
     "account/connections.html": CONNECTIONS,
@@ -111,6 +128,10 @@ STATES = {
     "factors, set": ("account/factors.html", FACTORS | {"is_set": True, "secret": None, "codes_left": 9}),
     "factors, wrong": ("account/factors.html", FACTORS | {"problem": "wrong"}),
     "factors, throttled": ("account/factors.html", FACTORS | {"problem": "throttled", "wait_seconds": 42}),
+    "passkeys, none": ("account/passkeys.html", PASSKEYS | {"passkeys": ()}),
+    "passkeys, as many as there can be": ("account/passkeys.html", PASSKEYS | {"passkey": None}),
+    "passkeys, wrong name": ("account/passkeys.html", PASSKEYS | {"problem": "name", "wrong": PASSKEY.id}),
+    "passkeys, refused": ("account/passkeys.html", PASSKEYS | {"problem": "refused"}),
     "apps, none": ("account/apps.html", GROUND | {"apps": (), "token_minutes": 5}),
     "data, not sure": ("account/data.html", GROUND | {"problem": "unsure", "days": 30}),
 }

@@ -41,6 +41,8 @@ LOGIN = {
     "ways": (),
     "links": (),
     "buttons": Buttons(action="/upstream", providers=()),
+    "passkey": '{"challenge": "AAAA", "rpId": "id.example.org", "allowCredentials": []}',
+    "signal": None,
 }
 CONSENT = {
     "action": "/authorize/1/consent",
@@ -77,6 +79,8 @@ SECOND_FACTOR = {
     "action": "/second-factor/1",
     "csrf": "token",
     "user_name": "Ann",
+    "has_app": True,
+    "passkey": LOGIN["passkey"],
     "is_recovery": False,
     "problem": None,
     "wait_seconds": 0,

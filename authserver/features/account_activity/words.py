@@ -26,6 +26,10 @@ EVENTS: Final[Mapping[str, str]] = {
     "mailed_code_wrong": N_("A wrong code from a mail was entered"),
     "mailed_code_stopped": N_("A code was stopped by whoever got the mail"),
     "other_sessions_ended": N_("Signed out everywhere else"),
+    "passkey_added": N_("Passkey added"),
+    "passkey_copied": N_("A passkey was refused: there may be a copy of it"),
+    "passkey_removed": N_("Passkey removed"),
+    "passkey_renamed": N_("Passkey renamed"),
     "password_changed": N_("Password changed"),
     "password_reset": N_("A forgotten password was replaced"),
     "password_set": N_("A new password was set"),
@@ -47,8 +51,7 @@ EVENTS: Final[Mapping[str, str]] = {
 
 # The first of these methods (RFC 8176) that a sign-in used says how somebody signed in.
 SIGN_IN_WAYS: Final[Mapping[str, str]] = {
-    "swk": N_("Signed in with a passkey"),
-    "hwk": N_("Signed in with a passkey"),
+    "pop": N_("Signed in with a passkey"),
     "recovery": N_("Signed in with a recovery code"),
     "otp": N_("Signed in with password and a code"),
     "email": N_("Signed in with a code by mail"),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from authserver.oauth.passkey_rules import Passkey
     from authserver.oauth.upstream import Identity
     from authserver.oauth.values import Grant, User
     from authserver.store.audit import AuditEvent
@@ -21,6 +22,7 @@ def build_export(
     issuer: str,
     made_at: datetime,
     has_second_factor: bool,
+    passkeys: Sequence[Passkey],
     linked: Sequence[Identity],
     browsers: Sequence[Browser],
     given: Sequence[Given],
@@ -32,6 +34,7 @@ def build_export(
         "issuer": issuer,
         "made_at": made_at.isoformat(),
         "account": _account(user) | {"has_second_factor": has_second_factor},
+        "passkeys": [_passkey(passkey) for passkey in passkeys],
         "linked_accounts": [_identity(identity) for identity in linked],
         "devices": [_device(browser) for browser in browsers],
         "consents": [_consent(each) for each in given],
@@ -67,6 +70,17 @@ def _account(user: User) -> dict[str, object]:
         "updated_at": user.updated_at.isoformat(),
     }
     return {name: value for name, value in claims.items() if value is not None}
+
+
+def _passkey(passkey: Passkey) -> dict[str, object]:
+    used = passkey.last_used_at
+    return {
+        "name": passkey.name,
+        "authenticator": str(passkey.aaguid),
+        "synced": passkey.backed_up,
+        "added_at": passkey.created_at.isoformat(),
+        "last_used_at": used.isoformat() if used is not None else None,
+    }
 
 
 def _identity(identity: Identity) -> dict[str, object]:

@@ -10,7 +10,7 @@ from authserver.language import N_
 from authserver.steps.account import ask_proof, hold_account, render_account
 from authserver.steps.audit_trail import record
 from authserver.steps.leave import GRACE, leave
-from authserver.store import audit, consents, grants, second_factors, sessions, upstream_identities
+from authserver.store import audit, consents, grants, passkeys, second_factors, sessions, upstream_identities
 from authserver.web.answers import NO_STORE, Answer
 from authserver.web.cookies import SESSION, clear_cookie
 
@@ -50,6 +50,7 @@ async def _download(call: Call, visit: Visit) -> Answer:
             issuer=call.services.settings.issuer,
             made_at=await tx.now(),
             has_second_factor=await second_factors.has_second_factor(tx, user_id),
+            passkeys=await passkeys.list_of_user(tx, user_id),
             linked=await upstream_identities.list_of_user(tx, user_id),
             browsers=await sessions.list_browsers(tx, user_id),
             given=await consents.list_of_user(tx, user_id),

@@ -1,4 +1,4 @@
-"""/login: sign in with a password, for an app's sign-in under way or just so (OIDC Core §3.1.2.3)."""
+"""/login: sign in with a password or a passkey, for an app's sign-in under way or just so (OIDC Core §3.1.2.3)."""
 
 from authserver.feature import Endpoint, Feature
 from authserver.features.login.page import login

@@ -1,4 +1,4 @@
-"""The login page: one form, with or without a sign-in of an app under way."""
+"""The login page: one form for password and passkey, with or without a sign-in of an app under way."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from authserver.steps.browser_session import (
     open_browser,
 )
 from authserver.steps.login import prove_by_password, sign_in
+from authserver.steps.passkeys import ask_sign_in, sign_in_by_passkey, signal_unknown
 from authserver.steps.provider_buttons import find_buttons
 from authserver.steps.second_factor import SECOND_FACTOR
 from authserver.steps.under_way import find_under_way, page_values
@@ -28,12 +29,20 @@ if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.steps.authorization import Progress
+    from authserver.steps.browser_session import Started
 
 _PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.PASSWORD_WRONG: ("wrong", 422),
     Refusal.PARAMETER_TOO_LONG: ("too_long", 400),
     Refusal.THROTTLED: ("throttled", 429),
     Refusal.USER_DISABLED: ("disabled", 403),
+    Refusal.PASSKEY_UNKNOWN: ("passkey_unknown", 422),
+    Refusal.PASSKEY_CHALLENGE: ("stale", 422),
+    Refusal.PASSKEY_OF_ANOTHER: ("passkey_refused", 422),
+    Refusal.PASSKEY_UNPROVEN: ("passkey_refused", 422),
+    Refusal.PASSKEY_UNVERIFIED: ("passkey_refused", 422),
+    Refusal.PASSKEY_COPIED: ("passkey_refused", 422),
+    Refusal.PARAMETER_MALFORMED: ("passkey_refused", 422),
 }
 
 
@@ -72,26 +81,41 @@ async def _begin_again(call: Call) -> Form:
 
 async def _submit(call: Call, params: Params, form: Form, progress: Progress | None) -> Answer:
     """Check where the form comes from, then who fills it in; whatever is wrong shows the page again."""
-    password = params.get("password")
-    if problem := judge_visit(call, params) or _find_gap(form.username, password):
+    passkey, password = params.get("passkey"), params.get("password")
+    gap = _find_gap(form.username, password) if passkey is None else None
+    if problem := judge_visit(call, params) or gap:
         return _page(call, form, progress, problem=problem, status=403 if problem == "cookies" else 422)
     try:
-        proven = await prove_by_password(call, form.username, password or "")
-        transaction_id = progress.transaction.id if progress is not None else None
-        started = await sign_in(call, proven, shared_computer=form.shared_computer, transaction_id=transaction_id)
+        started = await _sign_in(call, form, progress, passkey=passkey, password=password or "")
     except OAuthError as error:
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        page = _page(call, form, progress, problem=problem, status=status, wait_seconds=error.retry_after)
-        return page.with_headers(*error.headers)
+        signal = signal_unknown(call, passkey) if error.refusal is Refusal.PASSKEY_UNKNOWN and passkey else None
+        page = _page(
+            call, form, progress, problem=problem, status=status, wait_seconds=error.retry_after, signal=signal
+        )
+        return page.with_refusal(error)
     except UnavailableError as error:
         page = _page(call, form, progress, problem="busy", status=503)
         return page.with_headers(("retry-after", str(error.retry_after)))
     if isinstance(started, PendingSignIn):
-        return redirect_answer(f"{SECOND_FACTOR}/{started.id}", log={"user": str(proven.user.id)})
+        return redirect_answer(f"{SECOND_FACTOR}/{started.id}", log={"user": str(started.user_id)})
     back = f"/authorize/{progress.transaction.id}" if progress is not None else "/"
-    return redirect_answer(back, *started.headers, log={"user": str(proven.user.id)})
+    return redirect_answer(back, *started.headers, log={"user": str(started.session.user_id)})
+
+
+async def _sign_in(
+    call: Call, form: Form, progress: Progress | None, *, passkey: str | None, password: str
+) -> Started | PendingSignIn:
+    """Sign in by what the form brought: the passkey's answer where there is one, else the password."""
+    transaction_id = progress.transaction.id if progress is not None else None
+    if passkey is not None:
+        return await sign_in_by_passkey(
+            call, passkey, shared_computer=form.shared_computer, transaction_id=transaction_id
+        )
+    proven = await prove_by_password(call, form.username, password)
+    return await sign_in(call, proven, shared_computer=form.shared_computer, transaction_id=transaction_id)
 
 
 def _find_gap(username: str, password: str | None) -> str | None:
@@ -109,8 +133,10 @@ def _page(
     problem: str | None = None,
     status: int = 200,
     wait_seconds: int = 0,
+    signal: str | None = None,
 ) -> Answer:
     browser = open_browser(call)
+    transaction_id = progress.transaction.id if progress is not None else None
     buttons = find_buttons(call, progress)
     page = call.services.pages.render(
         "login/login.html",
@@ -124,11 +150,13 @@ def _page(
         problem=problem,
         wait_seconds=wait_seconds,
         contact=None,
+        passkey=ask_sign_in(call, browser, transaction_id),
+        signal=signal,
         ways=[],
         links=[
             Link(
                 text=call.services.pages.words(link.label),
-                href=f"{link.path}/{progress.transaction.id}" if progress is not None and link.goes_on else link.path,
+                href=f"{link.path}/{transaction_id}" if transaction_id is not None and link.goes_on else link.path,
             )
             for feature in call.services.features
             for link in feature.login_links

@@ -1,4 +1,4 @@
-"""The page that asks for the second factor: one field, whose it is, and a way out (UX §2)."""
+"""The page that asks for the second factor: one field or a passkey, whose it is, and a way out (UX §2)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from authserver.language import N_
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.steps.browser_session import form_token, judge_visit, open_browser
+from authserver.steps.passkeys import ask_second_factor, finish_by_passkey
 from authserver.steps.second_factor import cancel, find_begun, finish_sign_in
 from authserver.web.answers import redirect_answer
 
@@ -24,6 +25,15 @@ _PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.SECOND_FACTOR_WRONG: ("wrong", 422),
     Refusal.THROTTLED: ("throttled", 429),
 }
+_PASSKEY_PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
+    Refusal.PASSKEY_UNKNOWN: ("passkey_unknown", 422),
+    Refusal.PASSKEY_CHALLENGE: ("stale", 422),
+    Refusal.PASSKEY_OF_ANOTHER: ("passkey_refused", 422),
+    Refusal.PASSKEY_UNPROVEN: ("passkey_refused", 422),
+    Refusal.PASSKEY_COPIED: ("passkey_refused", 422),
+    Refusal.PARAMETER_MALFORMED: ("passkey_refused", 422),
+}
+_OVER: Final = frozenset({Refusal.SECOND_FACTOR_OVER, Refusal.USER_DISABLED})
 
 
 async def check(call: Call, params: Params) -> Answer:
@@ -40,22 +50,28 @@ async def check(call: Call, params: Params) -> Answer:
         await cancel(call, found.pending)
         transaction_id = found.pending.transaction_id
         return redirect_answer("/login" if transaction_id is None else f"/login/{transaction_id}?switch=1")
-    return await _take(call, found, params.get("code") or "", is_recovery=is_recovery)
+    return await _take(call, found, params, is_recovery=is_recovery)
 
 
-async def _take(call: Call, found: Found, text: str, *, is_recovery: bool) -> Answer:
+async def _take(call: Call, found: Found, params: Params, *, is_recovery: bool) -> Answer:
+    """Take the passkey's answer where there is one, else the code."""
+    pending_id, passkey = call.facts.path_parameter, params.get("passkey")
     try:
-        started, pending = await finish_sign_in(call, call.facts.path_parameter, text)
+        if passkey is not None:
+            started, pending = await finish_by_passkey(call, pending_id, passkey)
+        else:
+            started, pending = await finish_sign_in(call, pending_id, params.get("code") or "")
     except OAuthError as error:
-        if error.refusal in {Refusal.SECOND_FACTOR_OVER, Refusal.USER_DISABLED}:
+        if error.refusal in _OVER:
             return _over_page(call, found, status=422)
-        if error.refusal not in _PROBLEMS:
+        problems = _PASSKEY_PROBLEMS if passkey is not None else _PROBLEMS
+        if error.refusal not in problems:
             raise
-        problem, status = _PROBLEMS[error.refusal]
+        problem, status = problems[error.refusal]
         page = _page(
             call, found, is_recovery=is_recovery, problem=problem, status=status, wait_seconds=error.retry_after
         )
-        return page.with_headers(*error.headers)
+        return page.with_refusal(error)
     return redirect_answer(_way_back(found), *started.headers, log={"user": str(pending.user_id)})
 
 
@@ -83,6 +99,8 @@ def _page(
         action=call.facts.path,
         csrf=form_token(call, browser),
         user_name=user.name or user.username,
+        has_app=found.has_app,
+        passkey=ask_second_factor(call, browser, found) if not is_recovery else None,
         is_recovery=is_recovery,
         problem=problem,
         wait_seconds=wait_seconds,
