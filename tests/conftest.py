@@ -82,12 +82,21 @@ async def server(start_server: "StartServer") -> "Server":
 
 
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _compiled_once() -> Iterator[None]:
+    from tests import compiled_once  # noqa: PLC0415 - the protocol is tested without the server
+
+    with pytest.MonkeyPatch.context() as patch:
+        compiled_once.share(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory, _compiled_once: None) -> Path:
     return databases.migrated_sqlite_file(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture(scope="session")
-def worker_database(worker_id: str) -> Iterator[databases.WorkerDatabase]:
+def worker_database(worker_id: str, _compiled_once: None) -> Iterator[databases.WorkerDatabase]:
     server = databases.server_url()
     name = f"authserver_test_{os.getpid()}_{worker_id}"
     database = databases.WorkerDatabase(server, name)

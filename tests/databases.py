@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar, TypeAlias
 
 import psycopg
 from psycopg import conninfo, sql
@@ -23,7 +24,8 @@ from tests.postgresql_server import FAILURE_FILE, START_SECONDS, URL_FILE, NoPos
 
 RUN_FOLDER = "TEST_RUN_FOLDER"
 CONTROLLER = "TEST_CONTROLLER_PID"
-MIGRATIONS_TABLE = "alembic_version"
+
+Content: TypeAlias = Mapping[str, bytes]  # the rows of tables, as COPY writes them
 
 
 def begin_run() -> None:
@@ -139,19 +141,24 @@ def migrated_template(server: str) -> str:
 class WorkerDatabase:
     """One worker's PostgreSQL database: cloned from the template, emptied before each test."""
 
+    of_this_process: ClassVar[dict[str, "WorkerDatabase"]] = {}  # by name
+
     def __init__(self, server: str, name: str) -> None:
+        from authserver.store.tables import metadata  # noqa: PLC0415 - tests of the house run without a store
+
         template = migrated_template(server)
         with one_worker_at_a_time():  # PostgreSQL copies a template for one caller at a time
             self.url = create_database(server, name, template)
         self._connection = psycopg.connect(self.url, autocommit=True)
-        tables = self._connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> %s", [MIGRATIONS_TABLE]
-        )
-        self._tables = [name for (name,) in tables.fetchall()]
-        self._seeds = {table: content for table in self._tables if (content := self._copy_out(table))}
+        self._tables = [table.name for table in metadata.sorted_tables]  # whatever is referred to comes first
+        self._clear = self._statements_that_clear()
+        self._seeds = self.read()
+        self._name = name
+        self.of_this_process[name] = self
 
     def close(self) -> None:
         """Give the connection back; the database is the caller's to drop."""
+        del self.of_this_process[self._name]
         self._connection.close()
 
     def empty(self) -> None:
@@ -160,21 +167,35 @@ class WorkerDatabase:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        used = self._used_tables() | self._seeds.keys()
-        if not used:
-            return
-        with self._connection.transaction():
-            statement = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE")
-            self._connection.execute(statement.format(sql.SQL(", ").join(map(sql.Identifier, sorted(used)))))
-            for table, content in self._seeds.items():
-                self._copy_in(table, content)
+        self.write(self._seeds)
 
-    def _used_tables(self) -> set[str]:
+    def read(self) -> Content:
+        """Return the rows of every table that has some."""
         probe = sql.SQL(" UNION ALL ").join(
             sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(table), sql.Identifier(table))
             for table in self._tables
         )
-        return {table for (table,) in self._connection.execute(probe).fetchall()} if self._tables else set()
+        return {table: self._copy_out(table) for (table,) in self._connection.execute(probe).fetchall()}
+
+    def write(self, content: Content) -> None:
+        """Make these rows all there is."""
+        with self._connection.transaction():
+            self._connection.execute(self._clear)
+            for table in self._tables:
+                if table in content:
+                    self._copy_in(table, content[table])
+
+    def is_new(self) -> bool:
+        """Tell whether it is as the migrations left it."""
+        return self.read() == self._seeds
+
+    def _statements_that_clear(self) -> sql.Composed:
+        """DELETE, for TRUNCATE makes new files for a table and each index: a hundred times the work for a few rows."""
+        sequences = self._connection.execute("SELECT sequencename, start_value FROM pg_sequences").fetchall()
+        delete, restart = sql.SQL("DELETE FROM {}"), sql.SQL("SELECT setval({}, {}, false)")
+        statements = [delete.format(sql.Identifier(table)) for table in reversed(self._tables)]
+        statements += [restart.format(sql.Literal(name), sql.Literal(start)) for name, start in sequences]
+        return sql.SQL("; ").join(statements)
 
     def _copy_out(self, table: str) -> bytes:
         statement = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))
@@ -196,4 +217,34 @@ def migrated_sqlite_file(folder: Path) -> Path:
     with contextlib.closing(sqlite3.connect(made)) as source, contextlib.closing(sqlite3.connect(template)) as target:
         source.backup(target)
     template.chmod(0o600)
+    SqliteFile.migrated = template.read_bytes()
     return template
+
+
+class SqliteFile:
+    """The SQLite file of one test, a copy of the migrated one."""
+
+    migrated: ClassVar[bytes] = b""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def is_new(self) -> bool:
+        """Tell whether it is as the migrations left it, and nobody has it open."""
+        is_open = self._path.with_name(f"{self._path.name}-wal").exists()
+        return not is_open and self._path.read_bytes() == self.migrated
+
+    def read(self) -> bytes:
+        """Return all that is in it, which nobody has open."""
+        return self._path.read_bytes()
+
+    def write(self, content: bytes) -> None:
+        """Make this all there is; nobody has it open."""
+        self._path.write_bytes(content)
+
+
+def of_this_test(database_url: str) -> WorkerDatabase | SqliteFile:
+    """Return the database of a URL that a fixture gave, or of one that leads there by a detour."""
+    if database_url.startswith("sqlite:///"):
+        return SqliteFile(Path(database_url.removeprefix("sqlite:///")))
+    return WorkerDatabase.of_this_process[database_url.rpartition("/")[2]]

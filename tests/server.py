@@ -30,8 +30,9 @@ from authserver.operations.keys import create_first
 from authserver.operations.operator import Operator
 from authserver.sealing.keyring_file import load_box
 from authserver.settings import Settings
-from authserver.store import clients, masters, resources, signing_keys, state, users
+from authserver.store import clients, resources, signing_keys, users
 from authserver.store.engine import Engine
+from tests import databases
 from tests.browser_client import FORM, Browser
 from tests.oauth.examples import CHALLENGE, ISSUER, MAIL, NATIVE, NOTES, SECRET, USER, VERIFIER, WEB
 
@@ -74,7 +75,7 @@ NOTES_API = replace(SERVICE, client_id="notes-api", client_name="Notes API", int
 CLIENTS = (WEB, SPA, NATIVE, SERVICE, NOTES_API)
 OTHER_USER = replace(USER, id=UUID("01890000-0000-7000-8000-00000000000b"), username="bob", email="bob@example.com")
 
-_KEYS: dict[str, tuple[Any, Any]] = {}  # by issuer: two RSA keys cost a second, so they are made once
+_FILLED: dict[tuple[str, type], Any] = {}  # by issuer and kind of database: two RSA keys alone cost a second
 
 
 class Server:
@@ -233,14 +234,30 @@ async def running_server(database_url: str, folder: Path, **changes: object) -> 
 
 
 async def fill(settings: Settings) -> None:
-    """Store signing keys, two resources, the clients and two users whose password is PASSWORD."""
+    """Store signing keys, two resources, the clients and two users whose password is PASSWORD, unless they are there.
+
+    A new database is filled once for each issuer; those after it are given a copy.
+    """
+    database = databases.of_this_test(settings.database_url)
+    kind = (settings.issuer, type(database))
+    is_new = database.is_new()
+    if is_new and kind in _FILLED:
+        database.write(_FILLED[kind])
+        return
+    await _fill(settings)
+    if is_new:
+        _FILLED[kind] = database.read()
+
+
+async def _fill(settings: Settings) -> None:
     engine = Engine.open(settings.database_url)
     hasher = cheap_hasher()
     try:
         async with engine.read() as tx:
             if await signing_keys.list_all(tx):
                 return
-        await _store_keys(engine, settings, hasher)
+        operator = Operator(actor="test", engine=engine, settings=settings, hasher=hasher)
+        await create_first(operator, load_box(settings.sealing_key_file))
         password_hash = await hasher.hash(PASSWORD)
         async with engine.begin() as tx:
             for resource in (NOTES, MAIL):
@@ -252,22 +269,6 @@ async def fill(settings: Settings) -> None:
     finally:
         hasher.close()
         await engine.close()
-
-
-async def _store_keys(engine: Engine, settings: Settings, hasher: Hasher) -> None:
-    if settings.issuer not in _KEYS:
-        operator = Operator(actor="test", engine=engine, settings=settings, hasher=hasher)
-        await create_first(operator, load_box(settings.sealing_key_file))
-        async with engine.read() as tx:
-            _KEYS[settings.issuer] = (await signing_keys.list_all(tx), await masters.list_all(tx))
-        return
-    keys, sealed_masters = _KEYS[settings.issuer]
-    async with engine.begin() as tx:
-        await state.bump(tx)
-        for key in keys:
-            await signing_keys.add(tx, key)
-        for master in sealed_masters:
-            await masters.add(tx, master)
 
 
 def _connect(app: Application, issuer: str, address: str) -> httpx2.AsyncClient:
