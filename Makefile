@@ -19,6 +19,9 @@ else
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
+# Tests start hundreds of processes: where an image forbids bytecode, each would compile the whole program again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run install test test-again test-fast test-faults test-browser test-browser-full check bench fmt messages lock audit
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from authserver.cli import main
+from tests.command_line import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
+INSTALLED = {"AUTHSERVER_ISSUER": "https://id.example.org"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,21 @@ def run(here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     return run_command
 
 
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Path:
+    """Give the folder of a new installation, to be copied: making its keys takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("installation")
+    database = shutil.copy(_sqlite_template, folder / "authserver.sqlite3")
+    run_command("init", environment=INSTALLED | {"AUTHSERVER_DATABASE_URL": f"sqlite:///{database}"}, folder=folder)
+    return folder
+
+
 @pytest.fixture
-def installed(run: Run, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def installed(run: Run, here: Path, sqlite_url: str, installation: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run commands at a new installation."""
-    monkeypatch.setenv("AUTHSERVER_ISSUER", "https://id.example.org")
-    monkeypatch.setenv("AUTHSERVER_DATABASE_URL", sqlite_url)
-    assert run("init").code == 0
+    shutil.copytree(installation, here, dirs_exist_ok=True)  # its database takes the place of the empty one
+    for name, value in (INSTALLED | {"AUTHSERVER_DATABASE_URL": sqlite_url}).items():
+        monkeypatch.setenv(name, value)
     return run
 
 

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tests.command_line import run_command
+
 
 def environment(run_folder, database_url, **more):
     return {
@@ -51,10 +53,9 @@ def wait_until_ready(process, port, seconds=20):
     pytest.fail("the server did not become ready")
 
 
-def install(start, here, database_url, **more):
+def install(here, database_url, **more):
     values = environment(here, database_url, **more)
-    _, err = (process := start("init", **values)).communicate(timeout=30)
-    assert process.returncode == 0, err
+    run_command("init", environment=values, folder=here)
     return values
 
 
@@ -63,7 +64,7 @@ def install(start, here, database_url, **more):
     [("sqlite_url", signal.SIGINT), ("sqlite_url", signal.SIGTERM), ("postgresql_url", signal.SIGTERM)],
 )
 def test_a_server_becomes_ready_and_ends_in_order(start, here, request, database, number):
-    settings = install(start, here, request.getfixturevalue(database))
+    settings = install(here, request.getfixturevalue(database))
     port = free_port()
     server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
@@ -78,7 +79,7 @@ def test_a_server_becomes_ready_and_ends_in_order(start, here, request, database
 
 
 def test_a_server_that_is_told_to_stop_first_says_that_it_is_not_ready(start, here, sqlite_url):
-    settings = install(start, here, sqlite_url, AUTHSERVER_DRAIN_SECONDS="2")
+    settings = install(here, sqlite_url, AUTHSERVER_DRAIN_SECONDS="2")
     port = free_port()
     server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
@@ -99,7 +100,7 @@ def test_more_workers_than_one_are_refused_on_sqlite_with_the_way_to_postgresql(
 
 def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postgresql_url):
     """And all of them end with the process that watches over them, even where it had no time to tell them."""
-    values = install(start, here, postgresql_url)
+    values = install(here, postgresql_url)
     port = free_port()
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
@@ -119,7 +120,7 @@ def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postg
 
 
 def test_workers_stop_when_they_are_told_to(start, here, postgresql_url):
-    values = install(start, here, postgresql_url)
+    values = install(here, postgresql_url)
     port = free_port()
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
@@ -148,7 +149,7 @@ def test_a_taken_port_is_named_with_its_process_and_the_way_out(installed):
 
 
 def test_a_second_server_of_one_sqlite_file_is_refused(start, here, sqlite_url):
-    values = install(start, here, sqlite_url)
+    values = install(here, sqlite_url)
     first_port = free_port()
     first = start("serve", "--port", str(first_port), **values)
     wait_until_ready(first, first_port)

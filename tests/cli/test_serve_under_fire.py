@@ -13,16 +13,14 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.cli.test_serve import ask, environment, free_port, wait_until_ready
+from tests.cli.test_serve import ask, free_port, install, wait_until_ready
 
 PROXY, STRANGER = "127.0.0.1", "127.0.0.2"  # loopback has many addresses; only the first is trusted below
 
 
 @pytest.fixture
-def initialized(here, sqlite_url, start):
-    values = environment(here, sqlite_url)
-    assert start("init", **values).wait(timeout=30) == 0
-    return values
+def initialized(here, sqlite_url):
+    return install(here, sqlite_url)
 
 
 @pytest.mark.attack(124, 106)
@@ -142,8 +140,7 @@ class Balancer:
 
 @pytest.mark.fault("B22")
 def test_a_rolling_restart_behind_readiness_checks_loses_no_request(start, here, postgresql_url):
-    values = environment(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="2", AUTHSERVER_LOG_LEVEL="WARNING")
-    assert start("init", **values).wait(timeout=30) == 0
+    values = install(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="2", AUTHSERVER_LOG_LEVEL="WARNING")
     ports = [free_port(), free_port()]
     nodes = {port: start("serve", "--port", str(port), **values) for port in ports}
     with Balancer(ports) as balancer:
@@ -197,8 +194,7 @@ def nginx(here):
 
 @pytest.mark.fault("B22")
 def test_a_rolling_restart_behind_nginx_loses_no_request(start, here, postgresql_url, nginx):
-    values = environment(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="1", AUTHSERVER_LOG_LEVEL="WARNING")
-    assert start("init", **values).wait(timeout=30) == 0
+    values = install(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="1", AUTHSERVER_LOG_LEVEL="WARNING")
     ports = [free_port(), free_port()]
     nodes = {port: start("serve", "--port", str(port), **values) for port in ports}
     for port, node in nodes.items():

@@ -110,6 +110,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_answered_alike(api):
 async def test_too_many_tries_are_429_with_the_wait_in_both_spellings(api):
     for _ in range(5):
         await api.login(password="not it", scope="notes:read")
+    await api.server.begin_waits_now()
     answer = await api.login(password="not it", scope="notes:read")
     assert answer.status_code == 429
     assert answer.headers["ratelimit"] == f'"tries";r=0;t={answer.headers["retry-after"]}'

@@ -104,6 +104,7 @@ async def test_guesses_at_a_password_and_at_a_code_share_one_budget_for_every_ad
     browser = server.browser()
     page = await browser.get(f"{server.issuer}/{path}")
     page = await browser.follow(await browser.submit(page, **{"email": email, "new-password": PHRASE}))
+    await server.begin_waits_now()
     assert (await browser.submit(page, code="000000")).status_code == 429
 
 
@@ -198,6 +199,7 @@ async def test_a_cookie_is_worth_nothing_at_the_api(apps):
     body = {"client_id": "phone-app", "username": USER.username, "password": "not it", "scope": "notes:read"}
     for _ in range(5):
         await server.http.post("/api/login", json=body)
+    await server.begin_waits_now()
     answer = await server.http.post("/api/login", json=body, headers=cookie)
     server.http.cookies.clear()
     assert answer.status_code == 429, "what exempts a browser is no matter of an app"

@@ -148,6 +148,7 @@ async def test_a_right_password_does_not_forgive_wrong_codes(server):
     other = server.browser()
     page = await give_password(server, other)
     assert (await other.submit(page, code=wrong(phone))).status_code == 422
+    await server.begin_waits_now()
     answer = await other.submit(page, code=phone.code())
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) >= 1

@@ -205,6 +205,7 @@ async def test_a_new_code_kills_the_old_one_and_gives_the_account_no_new_tries(o
     first = (await last_mail(opened, EMAIL)).code
     for _ in range(5):
         await browser.submit(page, code=wrong(first))
+    await opened.begin_waits_now()
     assert (await browser.submit(page, code=wrong(first))).status_code == 429
     await set_back_codes(opened, timedelta(seconds=31))
     page = await browser.follow(await browser.submit(page, action="resend"))

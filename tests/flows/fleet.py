@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 
+from tests.command_line import run_command
 from tests.flows.balancer import balancing
 
 API = "https://notes.example"
@@ -35,17 +36,8 @@ class Fleet:
 
     def run(self, *arguments: str, stdin: str = "") -> Any:
         """Run a command of the command line with --json and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "authserver", *arguments, "--json"],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        printed = run_command(*arguments, "--json", environment=self.environment, folder=self.folder, stdin=stdin)
+        return json.loads(printed) if printed.strip() else None
 
     def create_client(self, name: str, kind: str, metadata: dict[str, Any] | None = None, *more: str) -> dict[str, str]:
         """Register a client as an operator does and return what the command line printed."""

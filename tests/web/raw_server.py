@@ -24,9 +24,10 @@ class Hasty(Guard):
 
 
 class Echo:
-    """Answers with the path, the body and the headers it was asked with; /slow takes longer than the patience."""
+    """Answers with the path, the body and the headers it was asked with; /slow takes a pause first."""
 
-    def __init__(self):
+    def __init__(self, pause=3 * PATIENCE):
+        self.pause = pause
         self.paths = []
         self.ended = []
 
@@ -35,7 +36,7 @@ class Echo:
         self.paths.append(path)
         body = b""
         if path == "/slow":
-            await asyncio.sleep(3 * PATIENCE)
+            await asyncio.sleep(self.pause)
         while path != "/early":
             message = await receive()
             if message["type"] == "http.disconnect":
