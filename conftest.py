@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 from typing import Any
 
@@ -22,6 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     if not hasattr(config, "workerinput"):
         databases.begin_run()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; tests interrupt what they start
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(_refuse_other_machines)
 
 

@@ -29,6 +29,15 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
+def installed(run, sqlite_url, monkeypatch):
+    """Commands at an installation whose keys are of this moment: what is said of them depends on their age."""
+    monkeypatch.setenv("AUTHSERVER_ISSUER", "https://id.example.org")
+    monkeypatch.setenv("AUTHSERVER_DATABASE_URL", sqlite_url)
+    assert run("init").code == 0
+    return run
+
+
+@pytest.fixture
 def es256(installed):
     """The two first ES256 keys: one signs, one is next."""
     return [key["kid"] for key in installed("keys", "list", "--json").json if key["alg"] == "ES256"]
