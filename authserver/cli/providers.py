@@ -211,7 +211,7 @@ async def remove(terminal: Terminal, slug: Slug, *, yes: Yes = False, dry_run: D
         removal = await providers.remove(desk.operator.rehearsing(), slug)
         effect = (
             f"{removal.provider.label} ({slug}): {removal.linked} accounts lose this way in, "
-            f"{removal.left_without} of them have no password and no other linked account."
+            f"{removal.left_without} of them have no password, no passkey and no other linked account."
         )
         if terminal.may_go_on(effect, yes=yes, dry_run=dry_run):
             removal = await providers.remove(desk.operator, slug)

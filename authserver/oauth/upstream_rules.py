@@ -192,9 +192,9 @@ def check_may_link(user: User) -> None:
         raise _refuse("the account's address is not verified", Refusal.UPSTREAM_LINK_UNVERIFIED)
 
 
-def check_may_unlink(*, other_ways: int) -> None:
-    """Refuse to take away the last way in: ``other_ways`` counts the password and whatever else signs in alone."""
-    if other_ways == 0:
+def check_may_unlink(*, has_other_way: bool) -> None:
+    """Refuse to take away the last way in; another one is a password, and whatever else signs in alone."""
+    if not has_other_way:
         raise _refuse("nobody could sign in any more", Refusal.UPSTREAM_LAST_WAY)
 
 

@@ -8,7 +8,7 @@ from authserver.oauth.upstream_rules import check_may_unlink
 from authserver.steps.account import hold_account
 from authserver.steps.audit_trail import record
 from authserver.steps.second_factor import tell_of_change
-from authserver.store import grants, sessions, upstream_identities
+from authserver.store import grants, passkeys, sessions, upstream_identities
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 
-def count_ways(user: User, identities: tuple[Identity, ...]) -> int:
-    """Return in how many ways a user can sign in without anybody's mail or help."""
-    return len(identities) + (user.password_hash is not None)
+async def has_other_way(tx: Tx, user: User, identities: tuple[Identity, ...]) -> bool:
+    """Tell whether a user can sign in without one of the linked accounts, and without anybody's mail or help."""
+    return len(identities) > 1 or user.password_hash is not None or await passkeys.has_any(tx, user.id)
 
 
 async def unlink(call: Call, visit: Visit, provider: str, subject: str, *, label: str) -> bool:
@@ -32,7 +32,7 @@ async def unlink(call: Call, visit: Visit, provider: str, subject: str, *, label
     async def work(tx: Tx) -> bool:
         user = await hold_account(tx, visit)
         identities = await upstream_identities.list_of_user(tx, user.id)
-        check_may_unlink(other_ways=count_ways(user, identities) - 1)
+        check_may_unlink(has_other_way=await has_other_way(tx, user, identities))
         if not await upstream_identities.remove(tx, user.id, provider, subject):
             return False
         reason, keep = "account_unlinked", visit.session.id

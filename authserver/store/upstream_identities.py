@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from authserver.oauth.upstream import Identity
 from authserver.store.rows import to_columns, to_value
-from authserver.store.tables import UpstreamIdentities, Users
+from authserver.store.tables import Passkeys, UpstreamIdentities, Users
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -60,7 +60,7 @@ async def remove_all_of_user(tx: Tx, user_id: UUID) -> int:
 
 
 async def count_of_provider(tx: Tx, provider: str) -> tuple[int, int]:
-    """Return how many accounts are linked through a provider, and how many of their users have no password either."""
+    """Return how many accounts are linked through a provider, and how many of their users can only sign in by it."""
     is_of_provider = col(UpstreamIdentities.provider) == provider
     elsewhere = select(col(UpstreamIdentities.user_id)).where(~is_of_provider)
     left_without = (
@@ -69,6 +69,7 @@ async def count_of_provider(tx: Tx, provider: str) -> tuple[int, int]:
         .where(
             col(Users.id).in_(select(col(UpstreamIdentities.user_id)).where(is_of_provider)),
             col(Users.id).not_in(elsewhere),
+            col(Users.id).not_in(select(col(Passkeys.user_id))),
             col(Users.password_hash).is_(None),
         )
     )

@@ -8,6 +8,7 @@ import pytest
 
 from authserver.store import users
 from tests.features.account_pages import let_the_proof_grow_old, main_text, send, sign_in
+from tests.features.authenticator import add_passkey
 from tests.features.factors import add_factor
 from tests.features.test_login_code import is_signed_in
 from tests.mailbox import mails
@@ -170,6 +171,16 @@ async def test_taking_an_account_off_signs_out_everywhere_else_and_is_told(serve
     assert "not linked any more" not in main_text(again)
     newcomer = server.browser()
     assert (await newcomer.follow(await sign_in_there(server, newcomer, fake))).url.path.endswith("/finish")
+
+
+async def test_a_passkey_is_another_way_in(server):
+    browser = await sign_in(server)
+    await link(server)
+    await add_passkey(server, browser)
+    page = await browser.get(page_of(server))
+    await forget_password(server)
+    assert (await send(browser, page, decision="unlink")).status_code == 303
+    assert await links(server) == []
 
 
 async def test_the_last_way_in_cannot_be_taken_off(server):

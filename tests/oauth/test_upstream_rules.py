@@ -263,9 +263,9 @@ def test_linking_and_unlinking_leave_nobody_locked_out_and_nobody_else_let_in():
     with pytest.raises(OAuthError) as caught:
         check_may_link(replace(USER, email_verified=False))
     assert caught.value.refusal is Refusal.UPSTREAM_LINK_UNVERIFIED
-    check_may_unlink(other_ways=1)
+    check_may_unlink(has_other_way=True)
     with pytest.raises(OAuthError) as caught:
-        check_may_unlink(other_ways=0)
+        check_may_unlink(has_other_way=False)
     assert caught.value.refusal is Refusal.UPSTREAM_LAST_WAY
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from authserver.language import N_
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.steps.account import answer_done, ask_proof, render_account
-from authserver.steps.linked_accounts import count_ways, unlink
+from authserver.steps.linked_accounts import has_other_way, unlink
 from authserver.steps.provider_buttons import Button
 from authserver.steps.upstream import begin
 from authserver.steps.upstream_page import render_failed
@@ -70,6 +70,7 @@ async def _unlink(call: Call, visit: Visit, provider: str, subject: str) -> Answ
 async def _page(call: Call, visit: Visit, *, problem: str | None = None) -> Answer:
     async with call.services.engine.read() as tx:
         linked = await upstream_identities.list_of_user(tx, visit.user.id)
+        may_unlink = await has_other_way(tx, visit.user, linked)
     taken = {identity.provider for identity in linked}
     return render_account(
         call,
@@ -81,7 +82,7 @@ async def _page(call: Call, visit: Visit, *, problem: str | None = None) -> Answ
         done=_DONE,
         leads_away=True,
         linked=[_show(call, visit, identity) for identity in linked],
-        may_unlink=count_ways(visit.user, linked) > 1,
+        may_unlink=may_unlink,
         is_verified=visit.user.email is None or visit.user.email_verified,
         providers=[
             Button(slug=provider.slug, label=provider.label)
