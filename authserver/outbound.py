@@ -1,4 +1,4 @@
-"""The one place that asks other hosts: for a client's keys and documents, and at the providers people sign in through.
+"""The one place that asks other hosts: clients, for documents and to tell them of a logout, and sign-in providers.
 
 An address comes from somebody who registered a client, or from what a provider says of itself, so it may point into
 our own network (SSRF). Hence: https only, no redirect, no proxy from the environment; the name is resolved once, every
@@ -13,17 +13,18 @@ import re
 import socket
 import ssl
 from collections import OrderedDict
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from authserver.logs import get_logger
 from authserver.phases import forbid_open_transaction
 from authserver.settings import Destination
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from httpx2 import AsyncClient, Response
@@ -100,11 +101,15 @@ _TEXT: Final = _Media("text/plain", re.compile(r"text/plain\s*(?:;.*)?", re.ASCI
 
 
 class OutboundError(OSError):
-    """A request that gave nothing usable. The text never tells why: it would show our network to whoever asks."""
+    """A request that gave nothing usable. The text never tells why: it would show our network to whoever asks.
 
-    def __init__(self) -> None:
+    ``cause`` does, for operators only.
+    """
+
+    def __init__(self, cause: str = "asked a moment ago") -> None:
         """Say the one sentence."""
         super().__init__("the address gave no usable answer")
+        self.cause = cause
 
 
 class _RefusedError(Exception):
@@ -156,7 +161,7 @@ def is_special(address: IPv4Address | IPv6Address) -> bool:
 
 
 class Outbound:
-    """Fetches documents. One for the process; :meth:`close` it at the end.
+    """Fetches documents and posts forms. One for the process; :meth:`close` it at the end.
 
     ``allow`` names what may be reached although it is private, by plain http too; ``loopback`` adds this machine, for
     an issuer that is on loopback itself.
@@ -228,11 +233,30 @@ class Outbound:
         forbid_open_transaction("a request to another host")
         try:
             target = _parse(ask.url)
-            async with asyncio.timeout(TOTAL_SECONDS), self._turns_at_chosen:
-                return await self._send(target, ask, limit, _JSON, any_status=True)
+            async with (
+                asyncio.timeout(TOTAL_SECONDS),
+                self._turns_at_chosen,
+                self._send(target, ask, _JSON) as response,
+            ):
+                return await _read(response, limit, _JSON, any_status=True)
         except (OSError, _RefusedError) as error:
-            log.info("outbound_failed", url=ask.url[:MAX_URL], cause=str(error) or type(error).__name__)
-        raise OutboundError
+            raise _give_up(ask.url, error) from None
+
+    async def post_form(self, url: str, form: Mapping[str, str]) -> int:
+        """Post a form and return the status of the answer, whichever it is; raise :class:`OutboundError` for none.
+
+        What the answer says is not read; 3 seconds in total. Nothing is counted or remembered, as for documents:
+        whoever posts has somebody to leave alone after a failure, and knows for how long.
+        """
+        forbid_open_transaction("a request to another host")
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        ask = Ask(url=url, method="POST", headers=headers, body=urlencode(form).encode())
+        try:
+            target = _parse(url)
+            async with asyncio.timeout(TOTAL_SECONDS), self._turns, self._send(target, ask, _JSON) as response:
+                return response.status_code
+        except (OSError, _RefusedError) as error:
+            raise _give_up(url, error) from None
 
     async def _fetch_typed(self, url: str, limit: int, media: _Media) -> bytes:
         forbid_open_transaction("a request to another host")
@@ -242,14 +266,19 @@ class Outbound:
         try:
             target = _parse(url)
             self._count(target.host, now)
-            async with asyncio.timeout(TOTAL_SECONDS), self._turns:
-                return (await self._send(target, Ask(url=url), limit, media, any_status=False)).body
+            async with (
+                asyncio.timeout(TOTAL_SECONDS),
+                self._turns,
+                self._send(target, Ask(url=url), media) as response,
+            ):
+                return (await _read(response, limit, media, any_status=False)).body
         except (OSError, _RefusedError) as error:  # TimeoutError is an OSError
             _remember(self._failed, url, now + FORGET_FAILURE_AFTER)
-            log.info("outbound_failed", url=url[:MAX_URL], cause=str(error) or type(error).__name__)
-        raise OutboundError
+            raise _give_up(url, error) from None
 
-    async def _send(self, target: _Target, ask: Ask, limit: int, media: _Media, *, any_status: bool) -> Reply:
+    @asynccontextmanager
+    async def _send(self, target: _Target, ask: Ask, media: _Media) -> AsyncIterator[Response]:
+        """Connect to the first address that takes the connection, and give the answer, its body unread."""
         import httpx2  # noqa: PLC0415 - 60 ms that a server without such clients never pays
 
         addresses = await self._check_addresses(target)
@@ -283,11 +312,12 @@ class Outbound:
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise _RefusedError(type(error).__name__) from error
             try:
-                return await _read(response, limit, media, any_status=any_status)
+                yield response
             except httpx2.HTTPError as error:
                 raise _RefusedError(type(error).__name__) from error
             finally:
                 await response.aclose()
+            return
         message = "no address could be connected to"
         raise _RefusedError(message)
 
@@ -322,6 +352,13 @@ class Outbound:
         if self._ca_file is not None:
             context.load_verify_locations(self._ca_file)
         return context
+
+
+def _give_up(url: str, error: Exception) -> OutboundError:
+    """Log why nothing came of a request, and return the error that does not say so."""
+    cause = str(error) or type(error).__name__
+    log.info("outbound_failed", url=url[:MAX_URL], cause=cause)
+    return OutboundError(cause)
 
 
 def _remember(cache: OrderedDict[str, V], key: str, value: V) -> None:

@@ -49,6 +49,9 @@ async def create(
     client_type: Annotated[ClientType, typer.Option("--type", help="What kind of app it is; it sets the defaults.")],
     redirect_uri: Annotated[Uris, typer.Option(metavar="U", help="Where users return to; repeat it.")] = None,
     post_logout_redirect_uri: Annotated[Uris, typer.Option(metavar="U", help="The same after logout.")] = None,
+    backchannel_logout_uri: Annotated[
+        str | None, typer.Option(metavar="U", help="Where the app hears that somebody signed out.")
+    ] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="All the app may ask for, in one text.")] = None,
     first_party: Annotated[bool, typer.Option("--first-party", help="The organisation's own app.")] = False,
     metadata: Metadata = None,
@@ -60,6 +63,8 @@ async def create(
         document["redirect_uris"] = redirect_uri
     if post_logout_redirect_uri:
         document["post_logout_redirect_uris"] = post_logout_redirect_uri
+    if backchannel_logout_uri is not None:
+        document["backchannel_logout_uri"] = backchannel_logout_uri
     if scope is not None:
         document["scope"] = scope
     if first_party:
@@ -104,6 +109,9 @@ async def update(
     remove_redirect_uri: Annotated[Uris, typer.Option(metavar="U", help="One less.")] = None,
     add_post_logout_redirect_uri: Annotated[Uris, typer.Option(metavar="U", help="One more after logout.")] = None,
     remove_post_logout_redirect_uri: Annotated[Uris, typer.Option(metavar="U", help="One less.")] = None,
+    backchannel_logout_uri: Annotated[
+        str | None, typer.Option(metavar="U", help="Where it hears that somebody signed out; '' for nowhere.")
+    ] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="All the app may ask for, instead.")] = None,
     add_scope: Annotated[Uris, typer.Option(metavar="WORD", help="One scope more.")] = None,
     remove_scope: Annotated[Uris, typer.Option(metavar="WORD", help="One less.")] = None,
@@ -114,7 +122,12 @@ async def update(
 ) -> None:
     """Change an app; what comes out has to pass the rules as a whole."""
     document = _read_metadata(metadata)
-    given = {"client_name": name, "scope": scope, "first_party": first_party}
+    given = {
+        "client_name": name,
+        "backchannel_logout_uri": backchannel_logout_uri,
+        "scope": scope,
+        "first_party": first_party,
+    }
     document |= {member: value for member, value in given.items() if value is not None}
     changes = (
         ListChange("redirect_uris", add=tuple(add_redirect_uri or ()), remove=tuple(remove_redirect_uri or ())),

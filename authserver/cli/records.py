@@ -10,6 +10,7 @@ from authserver.oauth.values import Client, Grant, Resource, Session, User
 from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import KeyListing, Rotation
 from authserver.operations.users import Cut
+from authserver.store.logout_notices import LogoutNotice
 from authserver.store.outbox_queue import QueuedMail
 from authserver.store.registration_tokens import RegistrationToken
 
@@ -153,6 +154,22 @@ def record_mail(mail: QueuedMail) -> Record:
         "expires_at": mail.expires_at,
         "settled_at": mail.settled_at,
         "last_answer": mail.last_answer,
+    }
+
+
+def record_logout_notice(notice: LogoutNotice) -> Record:
+    """Return which app was to hear of which session, and what has become of it."""
+    return {
+        "id": notice.id,
+        "state": notice.told_state.replace(" ", "_"),
+        "client_id": notice.client_id,
+        "session_id": notice.session_id,
+        "user_id": notice.user_id,
+        "attempts": notice.attempts,
+        "created_at": notice.created_at,
+        "next_attempt_at": notice.next_attempt_at if notice.state == "waiting" else None,
+        "settled_at": notice.settled_at,
+        "last_answer": notice.last_answer,
     }
 
 

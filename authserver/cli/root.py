@@ -33,6 +33,7 @@ NOUNS: Final = {
     "registration-tokens": ("registration_tokens", "Let apps register themselves at /register."),
     "grants": ("grants", "See and take back what users gave to apps."),
     "sessions": ("sessions", "See and end the browsers in which people are signed in."),
+    "logout-notices": ("logout_notices", "See which apps were told that somebody signed out."),
     "mail": ("mail", "See what has become of mail, and have it tried again."),
     "help": ("help", "Explain exit codes, the environment and the forms of output."),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from authserver.ids import uuid7
 from authserver.jobs.follower import KeyFollower
+from authserver.jobs.logout_notices import LogoutNotifier
 from authserver.jobs.outbox import MailSender
 from authserver.jobs.runner import Job, Jobs
 from authserver.jobs.status_watch import StatusWatch
@@ -68,6 +69,7 @@ def build_jobs(services: Services, box: Box, epoch_file: EpochFile, now: Callabl
             Job(name="keys", run=keep_next_key, every=KEYS_EVERY, leased=True),
             Job(name="epoch", run=advance_epoch, every=EPOCH_EVERY, leased=True),
             *MailSender(services, now).build_jobs(),
+            LogoutNotifier(services, now).build_job(),
         ),
         engine=services.engine,
         owner=uuid7(now()),

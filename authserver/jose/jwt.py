@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from authserver.jose.keyring import Keyring
 
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - a media type (RFC 7519 §5.1)
+LOGOUT_TOKEN_TYPE: Final = "logout+jwt"  # noqa: S105 - a media type (Back-Channel Logout §2.4)
 ACCESS_TOKEN_ALG: Final = "ES256"  # noqa: S105 - PERFORMANCE: 20 us against 231 us for RS256
 _ES256: Final = ECDSA(SHA256())
 _LEEWAY: Final = 60  # seconds that the clock of another node may be ahead

@@ -47,6 +47,7 @@ def check_client(client: Client, policy: RegistrationPolicy) -> None:
     _check_addresses(client)
     _check_grant_types(client)
     _check_keys(client, policy)
+    _check_logout_address(client, policy)
     _check_operator_settings(client)
 
 
@@ -82,6 +83,15 @@ def _check_keys(client: Client, policy: RegistrationPolicy) -> None:
         refuse_member("jwks_uri", "or jwks is needed for private_key_jwt")
     if client.jwks_uri and not client.jwks_uri.startswith("https://") and not policy.allow_http(client.jwks_uri):
         refuse_member("jwks_uri", "must be an https address")
+
+
+def _check_logout_address(client: Client, policy: RegistrationPolicy) -> None:
+    """Ask for TLS; without it only a confidential client, where this server may go there (Back-Channel Logout §2.2)."""
+    uri = client.backchannel_logout_uri
+    if uri is None or uri.startswith("https://"):
+        return
+    if client.is_public or not policy.allow_http(uri):
+        refuse_member("backchannel_logout_uri", "must be an https address")
 
 
 def _check_operator_settings(client: Client) -> None:

@@ -103,6 +103,8 @@ def build_metadata_document(client: Client, *, operator: bool = False) -> dict[s
         "subject_type": client.subject_type,
         "default_max_age": None if client.default_max_age is None else int(client.default_max_age.total_seconds()),
         "require_auth_time": client.require_auth_time,
+        "backchannel_logout_uri": client.backchannel_logout_uri,
+        "backchannel_logout_session_required": client.backchannel_logout_session_required,
         "client_uri": client.client_uri,
         "logo_uri": client.logo_uri,
         "tos_uri": client.tos_uri,

@@ -245,6 +245,8 @@ _MEMBERS: Final[Mapping[str, Reader]] = {
     },
     "default_max_age": _seconds(0, MAX_SECONDS),
     "require_auth_time": _read_boolean,
+    "backchannel_logout_uri": _read_uri,
+    "backchannel_logout_session_required": _read_boolean,
     "scope": _read_scope,
     "jwks": _read_jwks,
     "jwks_uri": _read_uri,

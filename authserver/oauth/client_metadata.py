@@ -82,6 +82,8 @@ class ClientMetadata:
     introspection_signed_response_alg: str | None
     default_max_age: timedelta | None
     require_auth_time: bool
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
     client_uri: str | None
     logo_uri: str | None
     tos_uri: str | None
@@ -123,6 +125,8 @@ def parse_client_metadata(document: bytes | Mapping[str, object], policy: Regist
         introspection_signed_response_alg=members.get(_INTROSPECTION_ALG),
         default_max_age=None if max_age is None else timedelta(seconds=max_age),
         require_auth_time=members["require_auth_time"],
+        backchannel_logout_uri=members.get("backchannel_logout_uri"),
+        backchannel_logout_session_required=members.get("backchannel_logout_session_required", False),
         client_uri=members.get("client_uri"),
         logo_uri=members.get("logo_uri"),
         tos_uri=members.get("tos_uri"),

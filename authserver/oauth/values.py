@@ -114,6 +114,8 @@ class Client:
     id_token_signed_response_alg: str = "ES256"  # noqa: S105 - an algorithm
     default_max_age: timedelta | None = None
     require_auth_time: bool = False
+    backchannel_logout_uri: str | None = None  # where it hears that a session is over (Back-Channel Logout §2.2)
+    backchannel_logout_session_required: bool = False  # a wish that is always met: every logout token says `sid`
     subject_type: str = "public"
     client_uri: str | None = None
     logo_uri: str | None = None

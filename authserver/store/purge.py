@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, or_, select, tuple_
 from sqlmodel import col
 
+from authserver.store import logout_notices
 from authserver.store.tables import (
     Attempts,
     AuthorizationCodes,
@@ -16,6 +17,7 @@ from authserver.store.tables import (
     ClientSecrets,
     Devices,
     Grants,
+    LogoutNotices,
     MailedCodes,
     OutboxMails,
     PendingSignIns,
@@ -30,13 +32,13 @@ from authserver.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Delete
     from sqlmodel import SQLModel
 
-    from authserver.store.engine import Engine
+    from authserver.store.engine import Engine, Tx
 
 BATCH: Final = 1000
 REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see why something was refused (DESIGN §8)
@@ -49,15 +51,28 @@ MAILED_CODES_KEPT: Final = timedelta(
 UNCONFIRMED_KEPT: Final = timedelta(days=1)  # an authenticator app that somebody began to add
 DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
 MAIL_KEPT: Final = timedelta(days=7)  # what was sent can be seen, what failed be tried again, for so long
+NOTICES_KEPT: Final = timedelta(days=7)  # the same of what clients were told, or could not be told
 DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the cookie (RFC 6265bis §5.5)
+
+
+async def _delete(tx: Tx, statement: Delete) -> int:
+    return (await tx.execute(statement)).rowcount
+
+
+async def _delete_grants(tx: Tx, statement: Delete) -> int:
+    """Delete grants, and keep of those whose session lives on which client is to hear of its end."""
+    deleted = (await tx.execute(statement.returning(col(Grants.session_id), col(Grants.client_id)))).all()
+    await logout_notices.keep_clients(tx, ((row.session_id, row.client_id) for row in deleted))
+    return len(deleted)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What of a table is over at a moment of the database's clock."""
+    """What of a table is over at a moment of the database's clock, and how it goes."""
 
     table: type[SQLModel]
     is_over: Callable[[datetime], ColumnElement[bool]]
+    delete: Callable[[Tx, Delete], Awaitable[int]] = _delete
 
 
 # Clients and users take what hangs on them along. Not here: the audit, and signing keys, whose tombstones must hold.
@@ -80,6 +95,7 @@ _RULES: Final = (
             col(Grants.expires_at) < now - REFUSALS_KEPT,
             col(Grants.revoked_at).is_not(None) & (col(Grants.revoked_at) < now - REFUSALS_KEPT),
         ),
+        delete=_delete_grants,
     ),
     _Rule(
         Sessions,
@@ -87,6 +103,7 @@ _RULES: Final = (
     ),
     _Rule(Devices, lambda now: col(Devices.created_at) < now - DEVICES_KEPT),
     _Rule(OutboxMails, lambda now: col(OutboxMails.settled_at) < now - MAIL_KEPT),
+    _Rule(LogoutNotices, lambda now: col(LogoutNotices.settled_at) < now - NOTICES_KEPT),
     _Rule(ClientSecrets, lambda now: col(ClientSecrets.expires_at) < now),
     _Rule(RegistrationTokens, lambda now: col(RegistrationTokens.expires_at) < now - REFUSALS_KEPT),
     _Rule(Clients, lambda now: col(Clients.deleted_at) < now - DELETED_KEPT),
@@ -115,7 +132,7 @@ async def _purge(engine: Engine, rule: _Rule, batch: int, on_batch: Callable[[st
     while True:
         async with engine.begin() as tx:
             over = select(*key).where(rule.is_over(await tx.now())).limit(batch).with_for_update(skip_locked=True)
-            deleted = (await tx.execute(delete(rule.table).where(tuple_(*key).in_(over)))).rowcount
+            deleted = await rule.delete(tx, delete(rule.table).where(tuple_(*key).in_(over)))
         total += deleted
         on_batch(str(rule.table.__tablename__), deleted)
         if deleted < batch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, update
 from sqlmodel import col
 
+from authserver.store import logout_notices
 from authserver.store.tables import AuthorizationCodes, Grants, RegistrationTokens, Replays, Sessions, Transactions
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ async def forget_single_use(tx: Tx, at: datetime) -> int:
 
 
 async def end_sessions(tx: Tx, at: datetime) -> int:
-    """End every session that lives; return how many."""
+    """End every session that lives, and have their clients told; return how many."""
     living = col(Sessions.ended_at).is_(None) & (col(Sessions.expires_at) > at)
-    return (await tx.execute(update(Sessions).where(living).values(ended_at=at, end_reason=REASON))).rowcount
+    ended = await tx.execute(update(Sessions).where(living).values(ended_at=at, end_reason=REASON))
+    is_ended_here = (col(Sessions.ended_at) == at) & (col(Sessions.end_reason) == REASON)
+    await logout_notices.add_for_sessions(tx, is_ended_here)
+    return ended.rowcount
 
 
 async def revoke_grants(tx: Tx, at: datetime) -> int:

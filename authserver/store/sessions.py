@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, literal, select, update
 from sqlmodel import col
 
 from authserver.oauth.values import Session, User
-from authserver.store import grants, second_factors
+from authserver.store import grants, logout_notices, second_factors
 from authserver.store.driver_rows import ValueRows
 from authserver.store.insert import insert_into
 from authserver.store.prepared import Prepared
@@ -126,9 +126,15 @@ async def touch(tx: Tx, session: Session) -> None:
 
 
 async def end(tx: Tx, session_id: UUID, at: datetime, reason: str) -> bool:
-    """End a session; return False where it had been ended. Its grants stay: :func:`end_with_grants` ends them too."""
+    """End a session, and have its clients told; return False where it had been ended.
+
+    Its grants stay: :func:`end_with_grants` ends them too.
+    """
     statement = update(Sessions).where(col(Sessions.id) == session_id, col(Sessions.ended_at).is_(None))
-    return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount > 0
+    if (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount == 0:
+        return False
+    await logout_notices.add_for_sessions(tx, col(Sessions.id) == session_id)
+    return True
 
 
 async def list_browsers(tx: Tx, user_id: UUID, limit: int = 1000) -> tuple[Browser, ...]:
@@ -151,12 +157,19 @@ async def end_with_grants(tx: Tx, session_id: UUID, at: datetime, reason: str) -
 
 
 async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:
-    """End a user's sessions, but for ``except_id``, and return how many were live; sign-ins under way end too."""
+    """End a user's sessions, but for ``except_id``, and have their clients told; sign-ins under way end too.
+
+    Return how many sessions were live.
+    """
     await second_factors.forget_pending_of_user(tx, user_id)
     statement = update(Sessions).where(col(Sessions.user_id) == user_id, col(Sessions.ended_at).is_(None))
     if except_id is not None:
         statement = statement.where(col(Sessions.id) != except_id)
-    return (await tx.execute(statement.values(ended_at=at, end_reason=reason))).rowcount
+    ended = await tx.execute(statement.values(ended_at=at, end_reason=reason).returning(col(Sessions.id)))
+    ids = list(ended.scalars())
+    if ids:
+        await logout_notices.add_for_sessions(tx, col(Sessions.id).in_(ids))
+    return len(ids)
 
 
 async def remember_device(tx: Tx, device_hash: bytes, user_id: UUID) -> None:

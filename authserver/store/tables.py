@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from authserver.store.types import Json, Seconds, WordList, WordSet
@@ -93,6 +93,8 @@ class Clients(SQLModel, table=True):
     id_token_signed_response_alg: str
     default_max_age: timedelta | None = Field(sa_type=Seconds)
     require_auth_time: bool
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool = Field(sa_column_kwargs={"server_default": false()})
     subject_type: str
     client_uri: str | None
     logo_uri: str | None
@@ -251,6 +253,42 @@ class Sessions(SQLModel, table=True):
     end_reason: str | None
     user_agent: str
     address: str
+
+
+class SessionClients(SQLModel, table=True):
+    """Clients to which people signed in through a session, where the grants that said so have been purged."""
+
+    __tablename__: ClassVar[str] = "session_clients"
+
+    session_id: UUID = Field(primary_key=True, foreign_key="sessions.id", ondelete="CASCADE")
+    client_id: str = Field(primary_key=True)
+
+
+class LogoutNotices(SQLModel, table=True):
+    """What clients are yet to hear, or have heard, of sessions that ended: one row for each client and session."""
+
+    __tablename__: ClassVar[str] = "logout_notices"
+    __table_args__ = (
+        Index(
+            "ix_logout_notices_next_attempt_at",
+            "next_attempt_at",
+            "client_id",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    client_id: str
+    session_id: UUID = Field(index=True)
+    user_id: UUID
+    state: str  # waiting | delivered | refused | failed
+    attempts: int
+    next_attempt_at: datetime  # while it is being delivered: when it is anybody's again
+    claim: UUID | None  # of the process that delivers it
+    created_at: datetime
+    settled_at: datetime | None = Field(index=True)
+    last_answer: str | None  # the status, or why there was none
 
 
 class Devices(SQLModel, table=True):

@@ -183,8 +183,8 @@ def test_signed_out_names_which_apps_were_told_and_which_not(pages):
         "back": Link(text="Back to Notes", href="https://n.example/"),
     }
     text = text_of(pages.render("end_session/signed_out.html", title="Signed out", **values))
-    assert "These apps were told: Notes" in text
-    assert "could not be told. Sign out of them yourself: Mail" in text
+    assert "These apps are being told: Notes" in text
+    assert "cannot be told. Sign out of them yourself: Mail" in text
     assert "Back to Notes" in text
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def _metadata(settings: Settings) -> Mapping[str, object]:
-    return {"end_session_endpoint": f"{settings.issuer}/end_session"}
+    return {
+        "end_session_endpoint": f"{settings.issuer}/end_session",
+        "backchannel_logout_supported": True,  # OpenID Connect Back-Channel Logout §2.1
+        "backchannel_logout_session_supported": True,
+    }
 
 
 FEATURE = Feature(
