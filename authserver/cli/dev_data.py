@@ -45,6 +45,7 @@ async def seed(operator: Operator, offer: Offer, *, api_port: int, web_port: int
             "scope": WEB_SCOPE,
             "redirect_uris": [f"http://localhost:{web_port}/callback"],
             "post_logout_redirect_uris": [f"http://localhost:{web_port}/signed-out"],
+            "backchannel_logout_uri": f"http://localhost:{web_port}/backchannel-logout",
         },
     )
     await _seed_client(

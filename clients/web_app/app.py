@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 import httpx2
 import uvicorn
 from issuer import TIMEOUT, Issuer, IssuerError, Registration, SignedOutError
-from sessions import ServerSessions, session_of
+from logout import LogoutTokenError, LogoutTokens
+from sessions import ServerSessions, all_sessions_of, session_of
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
@@ -44,6 +45,7 @@ class WebApp:
         self.registration = registration
         self.api = api
         self.issuer = Issuer(registration)
+        self.logout_tokens = LogoutTokens(self.issuer)
 
     async def home(self, request: Request) -> Response:
         """Show who is signed in and both tokens; send everybody else to the issuer."""
@@ -95,6 +97,21 @@ class WebApp:
         """Sign out here and at the issuer."""
         await self._check_form(request)
         return RedirectResponse(await self.issuer.sign_out(session_of(request)), status_code=303)
+
+    async def backchannel_logout(self, request: Request) -> Response:
+        """Take the issuer's word that a session is over (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8).
+
+        200 says that it is over here too, 400 that the token is not to be believed; the issuer repeats neither.
+        """
+        async with request.form(max_files=0, max_fields=10) as form:
+            token = str(form.get("logout_token", ""))
+        try:
+            ended = await self.logout_tokens.check(token)
+        except LogoutTokenError as error:
+            problem = {"error": "invalid_request", "error_description": str(error)}
+            return JSONResponse(problem, status_code=400, headers={"Cache-Control": "no-store"})
+        all_sessions_of(request).end(ended.means)
+        return PlainTextResponse("", headers={"Cache-Control": "no-store"})
 
     async def signed_out(self, request: Request) -> Response:
         """Say that it is done; the issuer sends the browser here."""
@@ -211,6 +228,7 @@ def create_app(registration: Registration, api: str) -> Starlette:
             Route("/callback", pages.callback),
             Route("/experiment", pages.experiment, methods=["POST"]),
             Route("/logout", pages.sign_out, methods=["POST"]),
+            Route("/backchannel-logout", pages.backchannel_logout, methods=["POST"]),
             Route("/signed-out", pages.signed_out),
             Route("/healthz", pages.healthz),
             Mount("/static", StaticFiles(directory=HERE / "static")),

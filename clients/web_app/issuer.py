@@ -1,4 +1,4 @@
-"""All that this app says to the issuer: sign in, take the answer, renew the tokens, sign out.
+"""All that this app says to the issuer: sign in, take the answer, renew the tokens, sign out; and whose word it takes.
 
 Authlib's client brings discovery, PKCE (RFC 7636), state, nonce, the code exchange and the ID token's checks.
 """
@@ -14,7 +14,10 @@ import httpx2
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.integrations.starlette_client import OAuth, OAuthError
-from joserfc.errors import JoseError
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 from sessions import session_of
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 # Renew a little early, so that the API does not see a token in its last second.
 LEEWAY: Final = 5
 TIMEOUT: Final = 10
+REFETCH_EVERY: Final = 30  # seconds
 
 
 class SignedOutError(Exception):
@@ -69,6 +73,7 @@ class Issuer:
     def __init__(self, registration: Registration) -> None:
         """Prepare the client; the issuer's metadata is fetched at its first use."""
         self.registration = registration
+        self._refetch_after = 0.0  # by the monotonic clock
         method = "client_secret_basic" if registration.client_secret else "none"
         self._client = OAuth().register(
             "issuer",
@@ -113,12 +118,14 @@ class Issuer:
             ) from error
         if "userinfo" not in token:
             raise IssuerError("The issuer did not say who you are", "It sent no ID token.", status=502)
-        user = await self._ask_who(metadata, token["access_token"], dict(token["userinfo"]))
+        claims = dict(token["userinfo"])
+        user = await self._ask_who(metadata, token["access_token"], claims)
         session = session_of(request)
         session.clear()
         session.renew_id()
         _remember(session, token)
         session["user"] = user
+        session["sid"] = claims.get("sid")  # the issuer's session: a logout token will name it
 
     async def renew(self, session: Session, *, even_if_valid: bool) -> None:
         """Replace the session's tokens by new ones, if they have expired or ``even_if_valid``.
@@ -161,6 +168,27 @@ class Issuer:
             client_id=self.registration.client_id,
         )
         return str(logout["url"])
+
+    async def verify(self, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return header and claims of a JWT that the issuer signed; raise JoseError or ValueError for any other.
+
+        Its keys are fetched again for one that is not known, but seldom: anybody may send us tokens.
+        """
+        metadata = await self._metadata()
+        offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
+        registry = JWSRegistry(algorithms=[alg for alg in offered if alg[:2] in {"RS", "PS", "ES", "Ed"}])
+        try:
+            try:
+                found = jwt.decode(token, KeySet.import_key_set(await self._client.fetch_jwk_set()), registry=registry)
+            except InvalidKeyIdError:
+                if time.monotonic() < self._refetch_after:
+                    raise
+                self._refetch_after = time.monotonic() + REFETCH_EVERY
+                keys = await self._client.fetch_jwk_set(force=True)
+                found = jwt.decode(token, KeySet.import_key_set(keys), registry=registry)
+        except httpx2.HTTPError as error:
+            raise _silence() from error
+        return found.header, found.claims
 
     async def _metadata(self) -> dict[str, Any]:
         try:

@@ -15,6 +15,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Cookies ignore ports: on localhost this app, the API and the issuer share one jar, so the name must be our own.
@@ -42,6 +44,11 @@ def session_of(connection: HTTPConnection) -> Session:
     return cast("Session", connection.scope["session"])
 
 
+def all_sessions_of(connection: HTTPConnection) -> ServerSessions:
+    """Return the sessions of all browsers, for a request that comes from none."""
+    return cast("ServerSessions", connection.scope["all_sessions"])
+
+
 class ServerSessions:
     """ASGI middleware that gives each request its ``Session`` as ``request.session``."""
 
@@ -61,6 +68,7 @@ class ServerSessions:
         asked = HTTPConnection(scope).cookies.get(COOKIE)
         session = self._find(asked)
         scope["session"] = session
+        scope["all_sessions"] = self
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -70,6 +78,11 @@ class ServerSessions:
             await send(message)
 
         await self.app(scope, receive, send_with_cookie)
+
+    def end(self, is_meant: Callable[[Session], bool]) -> None:
+        """Forget the sessions that are meant; a request that is using one at this moment will have kept nothing."""
+        for session_id in [one for one, session in self._sessions.items() if is_meant(session)]:
+            del self._sessions[session_id]
 
     def _find(self, session_id: str | None) -> Session:
         now = time.monotonic()

@@ -35,7 +35,17 @@ def make_client(run, *options):
 
 @pytest.mark.parametrize(
     "command",
-    [["users"], ["clients"], ["resources"], ["providers"], ["registration-tokens"], ["grants"], ["sessions"], ["mail"]],
+    [
+        ["users"],
+        ["clients"],
+        ["resources"],
+        ["providers"],
+        ["registration-tokens"],
+        ["grants"],
+        ["sessions"],
+        ["logout-notices"],
+        ["mail"],
+    ],
 )
 def test_an_empty_list_is_an_empty_list(installed, command):
     assert installed(*command, "list", "--json").json == []

@@ -20,6 +20,7 @@ from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet, free_ports
 pytestmark = pytest.mark.anyio
 SAMPLE = Path(__file__).parents[2] / "clients" / "web_app" / "app.py"
 SCOPE = "openid profile email notes:read"
+SOON = 10  # seconds; it takes one or two, but this machine may be busy
 ACCESS_TOKEN_LIFETIME = 6  # seconds; the app renews five seconds before the end
 
 
@@ -58,6 +59,7 @@ def address(fleet: Fleet) -> Iterator[str]:
     metadata = {
         "redirect_uris": [f"{url}/callback"],
         "post_logout_redirect_uris": [f"{url}/signed-out"],
+        "backchannel_logout_uri": f"{url}/backchannel-logout",
         "scope": SCOPE,
         "access_token_lifetime": ACCESS_TOKEN_LIFETIME,
     }
@@ -155,6 +157,31 @@ async def test_signing_out_ends_it_in_both_places(window: Window, fleet: Fleet) 
     page = await window.issuer.open(sent.headers["location"])
     assert page.url.path.startswith("/login/")
     assert page.url.host == httpx2.URL(fleet.issuer).host
+
+
+async def test_signing_out_at_the_issuer_signs_the_app_out_within_seconds(window: Window, fleet: Fleet) -> None:
+    home = await window.sign_in()
+    page = await window.issuer.get(f"{fleet.issuer}/end_session")
+    page = await window.issuer.submit(page, decision="sign_out")
+    assert "being told" in page.text
+    began = time.monotonic()
+    while (await window.app.get("/")).status_code == 200:
+        assert time.monotonic() - began < SOON, fleet.run("logout-notices", "list")
+        await asyncio.sleep(0.1)
+    assert (await window.press("/experiment", home)).status_code == 403, "the session is gone, not only its tokens"
+    assert fleet.run("logout-notices", "list", "--state", "delivered")[0]["last_answer"] == "200"
+
+
+async def test_an_operator_who_turns_a_user_off_signs_the_app_out_too(window: Window, fleet: Fleet) -> None:
+    await window.sign_in()
+    fleet.run("users", "disable", USERNAME, "--yes")
+    try:
+        began = time.monotonic()
+        while (await window.app.get("/")).status_code == 200:
+            assert time.monotonic() - began < SOON, fleet.run("logout-notices", "list")
+            await asyncio.sleep(0.1)
+    finally:
+        fleet.run("users", "enable", USERNAME)
 
 
 async def test_a_no_of_the_person_is_a_page_of_the_app(window: Window, fleet: Fleet) -> None:

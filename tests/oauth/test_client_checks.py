@@ -71,6 +71,12 @@ def outcome(*args, **kwargs):
         pytest.param({"policy_uri": "https://app.example/" + "x" * 2000}, id="a long address"),
         pytest.param({"policy_uri": "https://äpp.example/"}, id="a host that is not ASCII"),
         pytest.param({"policy_uri": "https://[::1/"}, id="half an IPv6 address"),
+        pytest.param({"backchannel_logout_uri": "http://app.example/out"}, id="a logout address without TLS"),
+        pytest.param({"backchannel_logout_uri": "https://app.example/out#x"}, id="a logout address with a fragment"),
+        pytest.param({"backchannel_logout_uri": "/out"}, id="a logout address that is not absolute"),
+        pytest.param({"backchannel_logout_uri": "https://user@app.example/out"}, id="a logout address with a user"),
+        pytest.param({"backchannel_logout_uri": ["https://app.example/out"]}, id="several logout addresses"),
+        pytest.param({"backchannel_logout_session_required": "true"}, id="a text for a wish"),
         pytest.param({"redirect_uris": [f"{CALLBACK}/{n}" for n in range(MAX_LIST_ITEMS + 1)]}, id="21 redirect URIs"),
         pytest.param({"redirect_uris": CALLBACK}, id="redirect_uris as a string"),
         pytest.param({"redirect_uris": [7]}, id="a number for a redirect URI"),
@@ -151,6 +157,17 @@ def test_keys_come_over_http_only_from_where_the_operator_allows():
     assert register(HTTP_ALLOWED, jwks_uri="http://keys.internal/jwks").jwks_uri == "http://keys.internal/jwks"
     assert outcome(HTTP_ALLOWED, jwks_uri="http://other.internal/jwks") == INVALID_METADATA
     assert register(jwks_uri="https://app.example/jwks").jwks_uri == "https://app.example/jwks"
+
+
+@pytest.mark.attack(96)
+def test_logouts_are_told_over_http_only_to_a_confidential_client_where_the_operator_allows():
+    allowed, other = "http://keys.internal/out", "http://other.internal/out"
+    assert register(HTTP_ALLOWED, backchannel_logout_uri=allowed).backchannel_logout_uri == allowed
+    assert outcome(HTTP_ALLOWED, backchannel_logout_uri=other) == INVALID_METADATA
+    public = {"token_endpoint_auth_method": "none"}
+    assert outcome(HTTP_ALLOWED, backchannel_logout_uri=allowed, **public) == INVALID_METADATA
+    https = "https://app.example:8443/out?app=notes"
+    assert register(backchannel_logout_uri=https, **public).backchannel_logout_uri == https
 
 
 @pytest.mark.attack(82)

@@ -58,6 +58,8 @@ FULL = {
     "introspection_signed_response_alg": "ES256",
     "default_max_age": 3600,
     "require_auth_time": True,
+    "backchannel_logout_uri": "https://app.example/backchannel-logout?app=notes",
+    "backchannel_logout_session_required": True,
     "scope": "openid notes:read",
     "jwks": {"keys": [KEY, {**KEY, "kid": "two", "key_ops": ["verify"], "ext": True}]},
     "client_name": "Notes",
@@ -112,6 +114,7 @@ def test_what_is_left_out_has_the_defaults_of_the_specifications():
     assert client.application_type == "web"
     assert client.id_token_signed_response_alg == "RS256", "OIDC Registration §2"
     assert (client.require_auth_time, client.default_max_age, client.subject_type) == (False, None, "public")
+    assert (client.backchannel_logout_uri, client.backchannel_logout_session_required) == (None, False)
     assert client.scope == SCOPES, "a user decides what it gets"
     assert client.client_name == "c", "RFC 7591 §2: its client_id"
     assert client.self_registered

@@ -51,6 +51,8 @@ CLIENT = Client(
     id_token_signed_response_alg="RS256",
     default_max_age=timedelta(seconds=3600),
     require_auth_time=True,
+    backchannel_logout_uri="https://notes.example/out",
+    backchannel_logout_session_required=True,
     client_uri="https://notes.example/",
     contacts=("Ann <ann@notes.example>",),
     software_id="notes",

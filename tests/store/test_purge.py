@@ -28,7 +28,7 @@ from authserver.store import (
 from authserver.store.attempts import AttemptKey, Attempts
 from authserver.store.purge import DELETED_KEPT, REFUSALS_KEPT, purge_expired
 from authserver.store.registration_tokens import RegistrationToken
-from authserver.store.tables import OutboxMails, TotpSecrets
+from authserver.store.tables import LogoutNotices, OutboxMails, TotpSecrets
 from tests.store.samples import (
     CLIENT,
     CODE,
@@ -65,6 +65,19 @@ SENT_MAIL = {
     "settled_at": PAST,
     "last_answer": None,
 }
+NOTICE = {
+    "id": UUID(int=10),
+    "client_id": CLIENT.client_id,
+    "session_id": SESSION.id,
+    "user_id": USER.id,
+    "state": "delivered",
+    "attempts": 1,
+    "next_attempt_at": PAST,
+    "claim": None,
+    "created_at": PAST,
+    "settled_at": PAST,
+    "last_answer": "200",
+}
 
 
 async def store_one_of_each(engine, at):
@@ -96,6 +109,7 @@ async def store_one_of_each(engine, at):
         await second_factors.add_pending(tx, replace(PENDING, id=OVER, binding_hash=b"over", expires_at=at))
         await tx.execute(insert(TotpSecrets).values(TOTP | {"user_id": OVER, "created_at": at, "confirmed_at": None}))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"id": OVER, "settled_at": at}))
+        await tx.execute(insert(LogoutNotices).values(NOTICE | {"id": OVER, "settled_at": at}))
 
 
 async def store_one_alive_of_each(engine):
@@ -115,6 +129,7 @@ async def store_one_alive_of_each(engine):
         await upstream_sign_ins.add(tx, UPSTREAM_SIGN_IN)
         await tx.execute(insert(TotpSecrets).values(TOTP))
         await tx.execute(insert(OutboxMails).values(SENT_MAIL | {"state": "waiting", "settled_at": None}))
+        await tx.execute(insert(LogoutNotices).values(NOTICE | {"state": "waiting", "settled_at": None}))
 
 
 async def test_what_is_over_goes_and_what_is_alive_stays(engine):
@@ -140,6 +155,7 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "clients",
         "devices",
         "grants",
+        "logout_notices",
         "mailed_codes",
         "outbox",
         "registration_tokens",

@@ -120,7 +120,7 @@ class FakeIssuer:
 
     def sign(self, claims, *, typ):
         now = int(time.time())
-        header = {"alg": "ES256", "kid": "k1", "typ": typ}
+        header = {"alg": "ES256", "kid": self.key.kid, "typ": typ}
         return jwt.encode(header, {"iss": self.url, "sub": "ann", "iat": now, "exp": now + 300, **claims}, self.key)
 
     def answer(self, location, **changed):
