@@ -10,6 +10,7 @@ from tests.specifications.duties import Duty, find_faults, load_duties
 DUTIES = load_duties()
 
 SPECIFICATIONS = {
+    "oidc_backchannel_logout",
     "oidc_core_3_1",
     "oidc_core_5",
     "rfc6749",
