@@ -15,6 +15,7 @@ async def test_every_process_follows_the_version_row_and_one_does_everything_els
         "epoch": True,
         "status": False,
         "status_rows": True,
+        "logout_notices": False,
         "outbox-0": False,
     }
 
