@@ -138,7 +138,7 @@ class LogoutNotifier:
         except ValueError:
             return _Result(Outcome.MISSED, "a newer version registered this client")
         if client is None or not client.is_active or client.backchannel_logout_uri is None:
-            return _Result(Outcome.GONE, "the client has no backchannel_logout_uri any more")
+            return _Result(Outcome.GONE, "the client is gone, or wants to hear no more")
         try:
             token = self._sign(notice, client)
             status = await self._services.outbound.post_form(client.backchannel_logout_uri, {"logout_token": token})

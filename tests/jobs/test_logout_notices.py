@@ -260,7 +260,7 @@ async def test_a_client_that_wants_to_hear_no_more_is_not_asked(server, gone):
                 await clients.mark_deleted(tx, WEB.client_id, await tx.now())
         await notifier(server).run()
         assert rp.forms == []
-    assert await states(server) == [("failed", 1, "the client has no backchannel_logout_uri any more")]
+    assert await states(server) == [("failed", 1, "the client is gone, or wants to hear no more")]
 
 
 async def test_the_address_of_today_is_asked(server):
