@@ -137,8 +137,10 @@ class LogoutNotifier:
                 client = await clients.get(tx, notice.client_id)
         except ValueError:
             return _Result(Outcome.MISSED, "a newer version registered this client")
-        if client is None or not client.is_active or client.backchannel_logout_uri is None:
+        if client is None or client.deleted_at is not None or client.backchannel_logout_uri is None:
             return _Result(Outcome.GONE, "the client is gone, or wants to hear no more")
+        if not client.is_active:
+            return _Result(Outcome.MISSED, "the client is turned off")
         try:
             token = self._sign(notice, client)
             status = await self._services.outbound.post_form(client.backchannel_logout_uri, {"logout_token": token})

@@ -263,6 +263,21 @@ async def test_a_client_that_wants_to_hear_no_more_is_not_asked(server, gone):
     assert await states(server) == [("failed", 1, "the client is gone, or wants to hear no more")]
 
 
+async def test_a_client_that_is_turned_off_is_told_when_it_is_on_again(server):
+    async with RelyingParty() as rp:
+        await let_hear(server, WEB, rp.url)
+        await add(server)
+        async with server.services.engine.begin() as tx:
+            await clients.set_disabled(tx, WEB.client_id, await tx.now())
+        await notifier(server).run()
+        assert (rp.forms, await states(server)) == ([], [("waiting", 1, "the client is turned off")])
+        async with server.services.engine.begin() as tx:
+            await clients.set_disabled(tx, WEB.client_id, None)
+        await pass_time(server, RETRIES[0])
+        await notifier(server).run()
+        assert await states(server) == [("delivered", 2, "200")]
+
+
 async def test_the_address_of_today_is_asked(server):
     async with RelyingParty() as rp:
         await let_hear(server, WEB, "https://app.example/old")
