@@ -7,7 +7,7 @@ import pytest
 from tests.architecture.source import parse, python_files, relative
 
 LONGEST_FILE = 400
-LONGER = {"authserver/store/tables.py": 500}  # the whole schema stays on one page
+LONGER = {"authserver/store/tables.py": 600}  # the whole schema stays on one page
 LONGEST_FUNCTION = 60
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "managers", "misc", "util", "helper"}
 
