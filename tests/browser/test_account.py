@@ -10,7 +10,19 @@ from tests.browser.test_every_page import TOO_PALE, TOO_SMALL
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
-PAGES = ("", "/profile", "/email", "/password", "/passkeys", "/factors", "/devices", "/apps", "/activity", "/data")
+PAGES = (
+    "",
+    "/profile",
+    "/email",
+    "/password",
+    "/passkeys",
+    "/factors",
+    "/connections",
+    "/devices",
+    "/apps",
+    "/activity",
+    "/data",
+)
 
 
 def sign_in_to_account(page, demo, path=""):
