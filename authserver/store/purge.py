@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, or_, select, tuple_
+from sqlalchemy import delete, literal_column, or_, select, tuple_
 from sqlmodel import col
 
 from authserver.store import logout_notices
@@ -56,7 +56,7 @@ DEVICES_KEPT: Final = timedelta(days=400)  # the longest a browser keeps the coo
 
 
 async def _delete(tx: Tx, statement: Delete) -> int:
-    return (await tx.execute(statement)).rowcount
+    return len((await tx.execute(statement.returning(literal_column("1")))).all())  # SQLite counts no DELETE with a CTE
 
 
 async def _delete_grants(tx: Tx, statement: Delete) -> int:
@@ -131,8 +131,10 @@ async def _purge(engine: Engine, rule: _Rule, batch: int, on_batch: Callable[[st
     total = 0
     while True:
         async with engine.begin() as tx:
-            over = select(*key).where(rule.is_over(await tx.now())).limit(batch).with_for_update(skip_locked=True)
-            deleted = await rule.delete(tx, delete(rule.table).where(tuple_(*key).in_(over)))
+            held = select(*key).where(rule.is_over(await tx.now())).limit(batch).with_for_update(skip_locked=True)
+            # looked up once: as a subquery PostgreSQL may run it for each row, and each time `batch` more are over
+            over = held.cte("over").prefix_with("MATERIALIZED", dialect="postgresql")
+            deleted = await rule.delete(tx, delete(rule.table).where(tuple_(*key).in_(select(*over.c))))
         total += deleted
         on_batch(str(rule.table.__tablename__), deleted)
         if deleted < batch:

@@ -11,7 +11,7 @@ from authserver.settings import describe
 
 VERBS = {
     "keys": {"list", "rotate", "revoke", "rewrap", "export"},
-    "clients": {"create", "list", "show", "update", "rotate-secret", "delete"},
+    "clients": {"create", "list", "show", "update", "rotate-secret", "disable", "enable", "delete"},
     "resources": {"create", "list", "show", "update", "delete"},
     "users": {
         "create",

@@ -89,10 +89,14 @@ async def test_signing_out_is_part_of_what_happened(server):
 # What the audit says of clients, keys, mail and the database, and what a person has not done and need not act upon.
 NOT_SHOWN = {
     "client_deleted",
+    "client_disabled",
+    "client_enabled",
     "client_registered",
     "client_updated",
     "code_refused",
     "database_restored",
+    "logout_notice_failed",
+    "logout_notice_retried",
     "mail_retried",
     "mail_tested",
     "registration_token_created",
