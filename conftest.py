@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests import databases
@@ -15,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how long the faults of `make test-faults` last."""
     parser.addoption("--fault-seconds", type=int, default=15, help="how long a fault goes on; 60 for a release")
     parser.addoption("--fault-kills", type=int, default=20, help="how often a committing process is killed")
+
+
+# An example has no time limit of its own: on a machine that does other things too, any may take long. Tests have one.
+hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=None))
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -210,6 +210,19 @@ async def test_a_large_heap_goes_in_batches_of_one_short_transaction_each(engine
 
 
 @pytest.mark.fault("B20")
+async def test_a_batch_is_no_larger_where_the_database_thinks_that_there_is_next_to_nothing(postgresql):
+    sizes = []
+    for numbers in (range(1), range(1, 25)):
+        async with postgresql.begin() as tx:
+            for number in numbers:
+                await replays.claim(tx, bytes([number]), PAST)
+            if 0 in numbers:
+                await tx.raw("ANALYZE replays")
+    await purge_expired(postgresql, batch=10, on_batch=lambda table, rows: sizes.append((table, rows)))
+    assert [rows for table, rows in sizes if table == "replays"] == [10, 10, 5]
+
+
+@pytest.mark.fault("B20")
 async def test_a_row_that_somebody_holds_is_left_for_the_next_time(postgresql, postgresql_url):
     async with postgresql.begin() as tx:
         for key in (b"held", b"free"):
