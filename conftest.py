@@ -23,6 +23,12 @@ hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=Non
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers ``-n auto`` has: two for each core, as half of a run is waiting."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin the run: no setting of this machine reaches a test, and no test reaches another machine."""
     for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
