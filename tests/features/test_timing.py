@@ -37,7 +37,7 @@ def share_slower(one, other):
 
 @pytest.fixture
 async def patient(start_server, monkeypatch):
-    """A server that counts nobody's tries, so that all of them do the same work, and answers as evenly as a real one."""
+    """A server that counts nobody's tries, so that all do the same work, and that answers as evenly as a real one."""
     server = await start_server(sign_up="open", address_limit_scale=1_000_000)
     monkeypatch.setattr(even_time, "EVEN_SECONDS", REAL_SECONDS)
     return server
