@@ -12,6 +12,7 @@ from authserver.oauth.interaction import SignedIn, is_live
 from authserver.oauth.values import Session
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.sealing.subkeys import Label
+from authserver.steps.audit_trail import record
 from authserver.steps.new_device import tell_of_new_device
 from authserver.store import sessions
 from authserver.web.answers import redirect_answer
@@ -185,6 +186,26 @@ async def start_session(
             await sessions.remember_device(tx, hash_secret(device), user.id)
             headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
     return Started(session=session, headers=tuple(headers))
+
+
+async def begin_session(
+    call: Call,
+    tx: Tx,
+    user: User,
+    *,
+    acr: str,
+    amr: tuple[str, ...],
+    shared_computer: bool,
+    auth_time: datetime | None = None,
+    **more: str,
+) -> Started:
+    """Sign the user in as :func:`start_session` does, and write that down; ``more`` is for the audit."""
+    started = await start_session(
+        call, tx, user, acr=acr, amr=amr, shared_computer=shared_computer, auth_time=auth_time
+    )
+    detail = {"amr": " ".join(amr), **more}
+    await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
+    return started
 
 
 async def is_known_device(call: Call, tx: Tx, user: User) -> bool:

@@ -9,8 +9,7 @@ from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.second_factor_rules import ACR_ONE_FACTOR
 from authserver.sealing.opaque import hash_secret
 from authserver.steps import limiter
-from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import start_session
+from authserver.steps.browser_session import begin_session
 from authserver.steps.limiter import Try
 from authserver.steps.second_factor import begin_pending
 from authserver.store import second_factors, sessions, users
@@ -87,18 +86,7 @@ async def sign_in(
             return await begin_pending(
                 call, tx, user, amr=AMR_PASSWORD, shared_computer=shared_computer, transaction_id=transaction_id
             )
-        started = await start_session(
-            call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer
-        )
-        await record(
-            call,
-            tx,
-            "user_signed_in",
-            user_id=user.id,
-            session_id=started.session.id,
-            detail={"amr": " ".join(AMR_PASSWORD)},
-        )
-    return started
+        return await begin_session(call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=shared_computer)
 
 
 async def confirm(tx: Tx, proven: ProvenByPassword) -> User:

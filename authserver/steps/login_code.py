@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose
 from authserver.oauth.second_factor_rules import ACR_ONE_FACTOR
-from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import start_session
+from authserver.steps.browser_session import begin_session
 from authserver.steps.mailed_codes import CodeRequest, begin_for_account, redeem_code, resend_code
 from authserver.steps.second_factor import begin_pending
 from authserver.store import second_factors, users
@@ -78,15 +77,6 @@ async def sign_in_by_code(
             return await begin_pending(
                 call, tx, user, amr=AMR_EMAIL, shared_computer=shared_computer, transaction_id=code.transaction_id
             )
-        started = await start_session(call, tx, user, acr=ACR_EMAIL, amr=AMR_EMAIL, shared_computer=shared_computer)
-        await record(
-            call,
-            tx,
-            "user_signed_in",
-            user_id=user.id,
-            session_id=started.session.id,
-            detail={"amr": " ".join(AMR_EMAIL)},
-        )
-        return started
+        return await begin_session(call, tx, user, acr=ACR_EMAIL, amr=AMR_EMAIL, shared_computer=shared_computer)
 
     return await redeem_code(call, code_id, Purpose.LOGIN, text, browser_hash=browser_hash, fulfil=fulfil)

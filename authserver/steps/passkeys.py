@@ -24,7 +24,7 @@ from authserver.passkeys import (
 from authserver.sealing.opaque import hash_secret
 from authserver.sealing.passkey_challenge import find_end, new_challenge
 from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import NO_BROWSER, find_browser_hash, start_session
+from authserver.steps.browser_session import NO_BROWSER, begin_session, find_browser_hash
 from authserver.steps.second_factor import load_begun, sign_in_over, start_strong_session
 from authserver.store import passkeys, replays, second_factors, users
 
@@ -86,12 +86,9 @@ async def sign_in_by_passkey(
             user = await _prove(call, tx, assertion, _SIGN_IN, transaction_id)
         except OAuthError as error:
             return error
-        started = await start_session(
+        return await begin_session(
             call, tx, user, acr=ACR_TWO_FACTORS, amr=AMR_PASSKEY, shared_computer=shared_computer
         )
-        detail = {"amr": " ".join(AMR_PASSKEY)}
-        await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
-        return started
 
     result = await call.services.engine.retrying(work)
     if isinstance(result, OAuthError):

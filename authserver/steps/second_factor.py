@@ -26,7 +26,7 @@ from authserver.sealing.opaque import hash_secret
 from authserver.sealing.second_factor import find_recovery_hashes, find_step, open_totp_secret
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import find_browser_hash, find_signed_in, start_session
+from authserver.steps.browser_session import begin_session, find_browser_hash, find_signed_in
 from authserver.steps.limiter import Try
 from authserver.steps.mailed_codes import asked_by
 from authserver.store import passkeys, second_factors, sessions, users
@@ -163,7 +163,7 @@ async def start_strong_session(
         if signed_in is None or signed_in.session.id != pending.session_id:
             raise sign_in_over()
         auth_time = signed_in.session.auth_time
-    started = await start_session(
+    started = await begin_session(
         call,
         tx,
         user,
@@ -172,8 +172,6 @@ async def start_strong_session(
         shared_computer=pending.shared_computer,
         auth_time=auth_time,
     )
-    detail = {"amr": " ".join(amr)}
-    await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
     return started, pending
 
 

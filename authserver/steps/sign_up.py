@@ -17,7 +17,7 @@ from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.oauth.values import User
 from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import start_session
+from authserver.steps.browser_session import begin_session
 from authserver.steps.even_time import even_time
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
@@ -148,13 +148,4 @@ async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
     )
     await users.add(tx, user)
     await record(call, tx, "user_signed_up", user_id=user.id, detail={})
-    started = await start_session(call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=False)
-    await record(
-        call,
-        tx,
-        "user_signed_in",
-        user_id=user.id,
-        session_id=started.session.id,
-        detail={"amr": " ".join(AMR_PASSWORD)},
-    )
-    return started
+    return await begin_session(call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=False)

@@ -19,7 +19,7 @@ from authserver.oauth.upstream_rules import check_may_link
 from authserver.oauth.values import User
 from authserver.steps.account import Visit, hold_account
 from authserver.steps.audit_trail import record
-from authserver.steps.browser_session import Started, find_browser_hash, find_signed_in, start_session
+from authserver.steps.browser_session import Started, begin_session, find_browser_hash, find_signed_in
 from authserver.steps.even_time import even_time
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
 from authserver.steps.second_factor import begin_pending, tell_of_change
@@ -230,12 +230,16 @@ async def _add_identity(tx: Tx, provider: str, profile: Profile, user: User) -> 
 
 
 async def _start(call: Call, tx: Tx, user: User, provider: str, auth_time: datetime | None) -> Started:
-    started = await start_session(
-        call, tx, user, acr=ACR_ONE_FACTOR, amr=AMR_UPSTREAM, shared_computer=False, auth_time=auth_time
+    return await begin_session(
+        call,
+        tx,
+        user,
+        acr=ACR_ONE_FACTOR,
+        amr=AMR_UPSTREAM,
+        shared_computer=False,
+        auth_time=auth_time,
+        provider=provider,
     )
-    detail = {"amr": " ".join(AMR_UPSTREAM), "provider": provider}
-    await record(call, tx, "user_signed_in", user_id=user.id, session_id=started.session.id, detail=detail)
-    return started
 
 
 def _unknown() -> OAuthError:

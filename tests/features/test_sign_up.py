@@ -337,7 +337,7 @@ async def test_an_account_made_again_is_another_one(opened):
     assert str(first.id) in subjects
 
 
-@pytest.mark.parametrize("broken", ["authserver.store.users.add", "authserver.steps.sign_up.start_session"])
+@pytest.mark.parametrize("broken", ["authserver.store.users.add", "authserver.steps.sign_up.begin_session"])
 async def test_a_bug_rolls_the_whole_step_back_and_the_code_still_works(opened, monkeypatch, broken):
     async def fail(*_args, **_more):
         raise RuntimeError
