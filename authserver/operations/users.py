@@ -16,7 +16,7 @@ from authserver.ids import uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
-from authserver.store import audit, grants, passkeys, second_factors, sessions, upstream_identities, users
+from authserver.store import audit, passkeys, second_factors, sessions, upstream_identities, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
 
@@ -213,12 +213,10 @@ async def _tell_of_factor(operator: Operator, tx: Tx, user: User, change: str) -
 
 async def _cut(tx: Tx, operator: Operator, user: User, reason: str) -> Cut:
     """End every session and revoke every grant of a user whose row this transaction has changed already."""
-    ended = await sessions.end_all_of_user(tx, user.id, at=await tx.now(), reason=reason)
-    revoked = await grants.revoke_of_user(tx, user.id, reason)
-    await audit.add(
-        tx, reason, actor=operator.actor, user_id=user.id, detail={"sessions_ended": ended, "grants_revoked": revoked}
-    )
-    return Cut(user=user, sessions=ended, grants=revoked)
+    ended = await sessions.end_all_of_user(tx, user.id, reason=reason)
+    counts = {"sessions_ended": ended.sessions, "grants_revoked": ended.grants}
+    await audit.add(tx, reason, actor=operator.actor, user_id=user.id, detail=counts)
+    return Cut(user=user, sessions=ended.sessions, grants=ended.grants)
 
 
 def _apply(user: User, changes: UserChanges) -> User:

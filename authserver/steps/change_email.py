@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
-from authserver.steps.mailed_codes import CodeRequest, asked_by, redeem_code, resend_code, send_code, stop_link
+from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, send_code, stop_link
+from authserver.steps.notices import tell_owner
 from authserver.steps.usernames import release_address
 from authserver.store import mailed_codes, users
 from authserver.store.engine import ConflictError
-from authserver.store.outbox import Mail
-from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -45,15 +44,8 @@ async def ask_for_email(
     )
     code = await send_code(call, tx, request)
     await record(call, tx, "email_change_asked", user_id=user.id, session_id=session_id, detail={})
-    if user.email is not None and user.email_verified:
-        notice = Mail(
-            kind="email_change_notice",
-            to=user.email,
-            locale=user.locale or current_language(),
-            parameters={**asked_by(call), "new_address": email, "stop_link": stop_link(call, code.id)},
-            user_id=user.id,
-        )
-        await call.services.outbox.add(tx, notice)
+    told = {"new_address": email, "stop_link": stop_link(call, code.id)}
+    await tell_owner(call, tx, user, "email_change_notice", told)
     return code
 
 

@@ -6,16 +6,13 @@ those that stand alone too, and codes still on their way (SECURITY rows 100 and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from authserver.steps.audit_trail import record
 from authserver.steps.login import prove_again, wrong_password
-from authserver.steps.mailed_codes import asked_by
 from authserver.steps.new_password import check_new_password
-from authserver.store import grants, mailed_codes, sessions, users
-from authserver.store.outbox import Mail
-from authserver.web.page_language import current_language
+from authserver.steps.notices import tell_owner
+from authserver.steps.sign_out import end_all
+from authserver.store import mailed_codes, users
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,14 +20,7 @@ if TYPE_CHECKING:
     from authserver.feature import Call
     from authserver.oauth.values import User
     from authserver.store.engine import Tx
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedOut:
-    """What ended together with the old password."""
-
-    sessions: int
-    grants: int
+    from authserver.store.sessions import SignedOut
 
 
 async def change_password(
@@ -54,10 +44,12 @@ async def change_password(
         if not await users.replace_password(tx, user.id, proven.user.password_hash, new_hash):
             raise wrong_password()  # changed meanwhile: what was proven is not the password any more
         await proven.forgive(tx)
-        return await end_all(call, tx, user, "password_changed", keep_session=keep_session, keep_grant=keep_grant)
+        return await end_with_password(
+            call, tx, user, "password_changed", keep_session=keep_session, keep_grant=keep_grant
+        )
 
 
-async def end_all(
+async def end_with_password(
     call: Call,
     tx: Tx,
     user: User,
@@ -67,25 +59,7 @@ async def end_all(
     keep_grant: UUID | None = None,
 ) -> SignedOut:
     """End what rests on the old password, write it down, and tell the owner; the user's row was changed before."""
-    now = await tx.now()
-    ended = await sessions.end_all_of_user(tx, user.id, at=now, reason=event, except_id=keep_session)
-    revoked = await grants.revoke_of_user(tx, user.id, event, except_session=keep_session, except_grant=keep_grant)
+    ended = await end_all(call, tx, user.id, event, keep_session=keep_session, keep_grant=keep_grant)
     await mailed_codes.claim_all_of_user(tx, user.id)
-    await record(
-        call,
-        tx,
-        event,
-        user_id=user.id,
-        session_id=keep_session,
-        detail={"sessions_ended": ended, "grants_revoked": revoked},
-    )
-    if user.email is not None and user.email_verified:
-        notice = Mail(
-            kind="password_changed",
-            to=user.email,
-            locale=user.locale or current_language(),
-            parameters=asked_by(call),
-            user_id=user.id,
-        )
-        await call.services.outbox.add(tx, notice)
-    return SignedOut(sessions=ended, grants=revoked)
+    await tell_owner(call, tx, user, "password_changed")
+    return ended

@@ -29,7 +29,8 @@ from authserver.steps.account import hold_account
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
 from authserver.steps.second_factor import reserve_try, sign_in_over, tell_of_change, wrong_factor
-from authserver.store import grants, second_factors, sessions
+from authserver.steps.sign_out import end_all
+from authserver.store import second_factors
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -134,11 +135,7 @@ async def remove_factors(call: Call, visit: Visit) -> None:
         user = await hold_account(tx, visit)
         if not await second_factors.remove_all(tx, user.id):
             return
-        reason, keep = "second_factor_removed", visit.session.id
-        ended = await sessions.end_all_of_user(tx, user.id, at=await tx.now(), reason=reason, except_id=keep)
-        revoked = await grants.revoke_of_user(tx, user.id, reason, except_session=keep)
-        detail = {"sessions_ended": ended, "grants_revoked": revoked}
-        await record(call, tx, reason, user_id=user.id, session_id=keep, detail=detail)
+        await end_all(call, tx, user.id, "second_factor_removed", keep_session=visit.session.id)
         await tell_of_change(call, tx, user, "totp_removed")
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from authserver.oauth.upstream_rules import check_may_unlink
 from authserver.steps.account import hold_account
-from authserver.steps.audit_trail import record
 from authserver.steps.second_factor import tell_of_change
-from authserver.store import grants, passkeys, sessions, upstream_identities
+from authserver.steps.sign_out import end_all
+from authserver.store import passkeys, upstream_identities
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -35,12 +35,9 @@ async def unlink(call: Call, visit: Visit, provider: str, subject: str, *, label
         check_may_unlink(has_other_way=await has_other_way(tx, user, identities))
         if not await upstream_identities.remove(tx, user.id, provider, subject):
             return False
-        reason, keep = "account_unlinked", visit.session.id
-        ended = await sessions.end_all_of_user(tx, user.id, at=await tx.now(), reason=reason, except_id=keep)
-        revoked = await grants.revoke_of_user(tx, user.id, reason, except_session=keep)
-        detail = {"provider": provider, "sessions_ended": ended, "grants_revoked": revoked}
-        await record(call, tx, reason, user_id=user.id, session_id=keep, detail=detail)
-        await tell_of_change(call, tx, user, reason, name=label)
+        event = "account_unlinked"
+        await end_all(call, tx, user.id, event, keep_session=visit.session.id, detail={"provider": provider})
+        await tell_of_change(call, tx, user, event, name=label)
         return True
 
     return await call.services.engine.retrying(work)

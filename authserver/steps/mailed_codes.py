@@ -29,11 +29,11 @@ from authserver.steps import limiter
 from authserver.steps.audit_trail import record
 from authserver.steps.even_time import even_time
 from authserver.steps.limiter import Try
+from authserver.steps.notices import asked_by
 from authserver.store import mailed_codes, sessions, users
 from authserver.store.outbox import Mail
 from authserver.web.cookies import DEVICE
 from authserver.web.page_language import current_language
-from authserver.web.user_agent import describe_browser
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -241,11 +241,6 @@ async def mail_state(call: Call, tx: Tx, code: MailedCode) -> State | None:
 def stop_link(call: Call, code_id: UUID) -> str:
     """Return the address at which whoever gets a mail about a code ends it."""
     return f"{call.services.settings.issuer}/stop?link={make_stop_token(call.services.subkeys, code_id)}"
-
-
-def asked_by(call: Call) -> dict[str, str]:
-    """Return who asked, for the words of a mail: the browser in our words, and the address."""
-    return {"browser": describe_browser(call.facts.header(b"user-agent")), "address": call.facts.address}
 
 
 async def _claim(

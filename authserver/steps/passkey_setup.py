@@ -14,7 +14,8 @@ from authserver.steps.account import hold_account
 from authserver.steps.audit_trail import record
 from authserver.steps.passkeys import claim_challenge, get_relying_party, make_challenge
 from authserver.steps.second_factor import tell_of_change
-from authserver.store import grants, passkeys, sessions
+from authserver.steps.sign_out import end_all
+from authserver.store import passkeys
 from authserver.web.user_agent import describe_browser
 
 if TYPE_CHECKING:
@@ -86,12 +87,9 @@ async def remove_passkey(call: Call, visit: Visit, passkey_id: UUID) -> bool:
         name = await passkeys.remove(tx, user.id, passkey_id)
         if name is None:
             return False
-        reason, keep = "passkey_removed", visit.session.id
-        ended = await sessions.end_all_of_user(tx, user.id, at=await tx.now(), reason=reason, except_id=keep)
-        revoked = await grants.revoke_of_user(tx, user.id, reason, except_session=keep)
-        detail = {"name": name, "sessions_ended": ended, "grants_revoked": revoked}
-        await record(call, tx, reason, user_id=user.id, session_id=keep, detail=detail)
-        await tell_of_change(call, tx, user, reason, name=name)
+        event = "passkey_removed"
+        await end_all(call, tx, user.id, event, keep_session=visit.session.id, detail={"name": name})
+        await tell_of_change(call, tx, user, event, name=name)
     return True
 
 

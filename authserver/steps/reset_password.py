@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import MailedCode, Purpose, check_open, check_proven
 from authserver.sealing.opaque import hash_secret
-from authserver.steps.change_password import end_all
+from authserver.steps.change_password import end_with_password
 from authserver.steps.mailed_codes import (
     CodeRequest,
     begin_for_account,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from authserver.feature import Call
     from authserver.oauth.values import User
-    from authserver.steps.change_password import SignedOut
     from authserver.steps.mailed_codes import Delivery
     from authserver.store.engine import Tx
+    from authserver.store.sessions import SignedOut
 
 
 async def begin_reset(
@@ -115,7 +115,7 @@ async def finish_reset(call: Call, code_id: str, password: str, *, browser_hash:
         if not await mailed_codes.claim(tx, code.id):
             raise OAuthError(ErrorCode.ACCESS_DENIED, "this code has been used", Refusal.MAILED_CODE_USED)
         await users.set_password(tx, user.id, password_hash)
-        return await end_all(call, tx, user, "password_reset")
+        return await end_with_password(call, tx, user, "password_reset")
 
 
 async def _get_user(call: Call, code_id: str, browser_hash: bytes | None) -> User:
@@ -149,6 +149,6 @@ async def reset_by_code(call: Call, code_id: str, text: str, password: str) -> S
             raise OAuthError(ErrorCode.ACCESS_DENIED, "this account is turned off", Refusal.USER_DISABLED)
         refuse_guessable(call, password, (user.email, user.username, user.name))
         await users.set_password(tx, user.id, password_hash)
-        return await end_all(call, tx, user, "password_reset")
+        return await end_with_password(call, tx, user, "password_reset")
 
     return await redeem_code(call, code_id, Purpose.RESET_PASSWORD, text, browser_hash=None, fulfil=fulfil)

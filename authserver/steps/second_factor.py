@@ -28,11 +28,9 @@ from authserver.steps import limiter
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import begin_session, find_browser_hash, find_signed_in
 from authserver.steps.limiter import Try
-from authserver.steps.mailed_codes import asked_by
+from authserver.steps.notices import tell_owner
 from authserver.store import passkeys, second_factors, sessions, users
-from authserver.store.outbox import Mail
 from authserver.web.cookies import DEVICE
-from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -228,17 +226,8 @@ async def tell_of_change(call: Call, tx: Tx, user: User, change: str, *, name: s
 
     ``name`` is what the person calls it.
     """
-    if user.email is None or not user.email_verified:
-        return
     named = {"name": name} if name is not None else {}
-    notice = Mail(
-        kind="factor_changed",
-        to=user.email,
-        locale=user.locale or current_language(),
-        parameters={**asked_by(call), "change": change, **named},
-        user_id=user.id,
-    )
-    await call.services.outbox.add(tx, notice)
+    await tell_owner(call, tx, user, "factor_changed", {"change": change, **named})
 
 
 async def load_begun(call: Call, tx: Tx, pending_id: str) -> PendingSignIn | None:

@@ -75,6 +75,14 @@ class EndedSession:
     grants: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    """How many of a user's sessions were ended, and how many grants were revoked."""
+
+    sessions: int
+    grants: int
+
+
 async def add(tx: Tx, session: Session, cookie_hash: bytes, *, user_agent: str, address: str) -> None:
     """Store a session that begins now; the caller holds the user's row."""
     await _ADD.fetch(tx, **to_columns(session), cookie_hash=cookie_hash, user_agent=user_agent, address=address)
@@ -156,20 +164,28 @@ async def end_with_grants(tx: Tx, session_id: UUID, at: datetime, reason: str) -
     return EndedSession(was_live=was_live, grants=await grants.revoke_of_session(tx, session_id, reason))
 
 
-async def end_all_of_user(tx: Tx, user_id: UUID, *, at: datetime, reason: str, except_id: UUID | None = None) -> int:
-    """End a user's sessions, but for ``except_id``, and have their clients told; sign-ins under way end too.
+async def end_all_of_user(
+    tx: Tx,
+    user_id: UUID,
+    *,
+    reason: str,
+    keep_session: UUID | None = None,
+    keep_grant: UUID | None = None,
+) -> SignedOut:
+    """End a user's sessions, then all grants, those that would outlive a logout too; sign-ins under way end as well.
 
-    Return how many sessions were live.
+    ``keep_session`` stays with the grants of its apps, and ``keep_grant``. The caller holds the user's row.
     """
     await second_factors.forget_pending_of_user(tx, user_id)
     statement = update(Sessions).where(col(Sessions.user_id) == user_id, col(Sessions.ended_at).is_(None))
-    if except_id is not None:
-        statement = statement.where(col(Sessions.id) != except_id)
-    ended = await tx.execute(statement.values(ended_at=at, end_reason=reason).returning(col(Sessions.id)))
+    if keep_session is not None:
+        statement = statement.where(col(Sessions.id) != keep_session)
+    ended = await tx.execute(statement.values(ended_at=await tx.now(), end_reason=reason).returning(col(Sessions.id)))
     ids = list(ended.scalars())
     if ids:
         await logout_notices.add_for_sessions(tx, col(Sessions.id).in_(ids))
-    return len(ids)
+    revoked = await grants.revoke_of_user(tx, user_id, reason, except_session=keep_session, except_grant=keep_grant)
+    return SignedOut(sessions=len(ids), grants=revoked)
 
 
 async def remember_device(tx: Tx, device_hash: bytes, user_id: UUID) -> None:

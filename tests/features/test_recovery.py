@@ -309,7 +309,7 @@ async def test_a_bug_rolls_the_reset_back_and_the_proof_still_stands(server, mon
     tokens = await server.code_flow()
     page = await prove(server, browser, await forget(server, browser))
     with monkeypatch.context() as patch:
-        patch.setattr("authserver.steps.change_password.record", fail)
+        patch.setattr("authserver.steps.sign_out.record", fail)
         assert (await choose(browser, page)).status_code == 500
     assert (await server.refresh(tokens["refresh_token"])).status_code == 200
     assert await signs_in(server, PASSWORD)

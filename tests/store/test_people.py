@@ -24,6 +24,7 @@ from tests.store.samples import (
 
 OTHER_ID = UUID("01a1fd00-0000-7000-8000-00000000000f")
 OTHER = replace(USER, id=OTHER_ID, username="bob", email="bob@example.org", email_verified=False)
+ONE_SESSION = sessions.SignedOut(sessions=1, grants=0)
 
 
 async def test_every_claim_of_a_user_comes_back_as_it_was(engine):
@@ -180,9 +181,9 @@ async def test_all_sessions_of_a_user_end_but_the_one_that_asks(engine):
     async with engine.begin() as tx:
         await sessions.add(tx, kept, b"kept", user_agent="", address="")
         assert await sessions.list_all(tx, user_id=USER_ID) == (kept, SESSION)
-        assert await sessions.end_all_of_user(tx, USER_ID, at=NOW, reason="password", except_id=OTHER_ID) == 1
+        assert await sessions.end_all_of_user(tx, USER_ID, reason="password", keep_session=OTHER_ID) == ONE_SESSION
         assert await sessions.list_all(tx, user_id=USER_ID) == (kept,)
-        assert await sessions.end_all_of_user(tx, USER_ID, at=NOW, reason="disabled") == 1
+        assert await sessions.end_all_of_user(tx, USER_ID, reason="disabled") == ONE_SESSION
 
 
 async def test_sessions_past_their_end_are_not_listed(engine):

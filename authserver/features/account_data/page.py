@@ -72,7 +72,7 @@ async def _download(call: Call, visit: Visit) -> Answer:
 async def _delete(call: Call, visit: Visit) -> Answer:
     async with call.services.engine.begin() as tx:
         user = await hold_account(tx, visit)
-        delete_at = await leave(call, tx, user, session_id=visit.session.id)
+        delete_at = await leave(call, tx, user)
     page = call.services.pages.render(
         "account/leaving.html",
         title="Your account will be deleted",

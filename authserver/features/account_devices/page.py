@@ -9,8 +9,7 @@ from uuid import UUID
 from authserver.language import N_
 from authserver.oauth.interaction import is_live
 from authserver.steps.account import answer_done, hold_account, render_account
-from authserver.steps.audit_trail import record
-from authserver.steps.sign_out import REASON, end_browser
+from authserver.steps.sign_out import REASON, end_all, end_browser
 from authserver.store import grants, sessions
 from authserver.web.answers import redirect_answer
 from authserver.web.cookies import SESSION, clear_cookie
@@ -108,17 +107,7 @@ async def _sign_out_others(call: Call, visit: Visit) -> Answer:
     """End every other session, and what apps hold through them, those that would outlive a logout too (DESIGN §5)."""
     async with call.services.engine.begin() as tx:
         await hold_account(tx, visit)
-        user_id, keep = visit.user.id, visit.session.id
-        ended = await sessions.end_all_of_user(tx, user_id, at=await tx.now(), reason=REASON, except_id=keep)
-        revoked = await grants.revoke_of_user(tx, user_id, REASON, except_session=keep)
-        await record(
-            call,
-            tx,
-            "other_sessions_ended",
-            user_id=user_id,
-            session_id=keep,
-            detail={"sessions_ended": ended, "grants_revoked": revoked},
-        )
+        await end_all(call, tx, visit.user.id, "other_sessions_ended", reason=REASON, keep_session=visit.session.id)
     return answer_done(call.facts.path, "others_signed_out", log={"user": visit.user.sub})
 
 
