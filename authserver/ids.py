@@ -15,6 +15,14 @@ def uuid7(now: datetime) -> UUID:
     return UUID(int=_make(now))
 
 
+def parse_uuid(text: str | None) -> UUID | None:
+    """Return the id that somebody sent, in any spelling ``UUID`` reads; None for what is no id."""
+    try:
+        return UUID(text) if text is not None else None
+    except ValueError:
+        return None
+
+
 def uuid7_text(now: datetime) -> str:
     """Return the same as a UUID's text, without the object: one is made for each request."""
     digits = f"{_make(now):032x}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from authserver.operations import users
 from authserver.operations.errors import OperationError, Problem
+from authserver.operations.ids import parse_id
 from authserver.store import audit, grants
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def find_all(
 async def revoke(operator: Operator, grant_id: str) -> Grant:
     """Revoke a grant: its refresh token dies at once, its access tokens at their end or where somebody asks."""
     async with operator.begin() as tx:
-        grant = await grants.get(tx, _parse_id(grant_id))
+        grant = await grants.get(tx, parse_id(grant_id, fix="See: authserver grants list --json"))
         if grant is None:
             raise OperationError(
                 f"There is no grant {grant_id}.", problem=Problem.NOT_FOUND, fix="See: authserver grants list"
@@ -46,10 +46,3 @@ async def revoke(operator: Operator, grant_id: str) -> Grant:
                 detail={"reason": REASON},
             )
     return grant
-
-
-def _parse_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise OperationError(f"{text!r} is not an id.", field="id", fix="See: authserver grants list --json") from error

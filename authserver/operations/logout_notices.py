@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from authserver.operations import users
 from authserver.operations.errors import OperationError, Problem
+from authserver.operations.ids import parse_id
 from authserver.store import audit, logout_notices
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def find_all(
 async def retry(operator: Operator, notice_id: str) -> LogoutNotice:
     """Have one notice tried now: one that was refused or given up, or one that waits for its next try."""
     async with operator.begin() as tx:
-        notice = await logout_notices.get(tx, _parse_id(notice_id))
+        notice = await logout_notices.get(tx, parse_id(notice_id, fix="See: authserver logout-notices list --json"))
         if notice is None:
             raise OperationError(
                 f"There is no notice {notice_id}.",
@@ -63,12 +63,3 @@ async def retry_all_failed(operator: Operator) -> int:
         if count:
             await audit.add(tx, "logout_notice_retried", actor=operator.actor, detail={"count": count})
     return count
-
-
-def _parse_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise OperationError(
-            f"{text!r} is not an id.", field="id", fix="See: authserver logout-notices list --json"
-        ) from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from authserver.mail.messages import Envelope, check
 from authserver.operations.errors import OperationError, Problem
+from authserver.operations.ids import parse_id
 from authserver.operations.user_rules import parse_email
 from authserver.sealing.box import UnsealError
 from authserver.store import audit, outbox_queue
@@ -14,6 +14,7 @@ from authserver.store.outbox import Mail, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from authserver.operations.operator import Operator
     from authserver.sealing.subkeys import Subkeys
@@ -56,7 +57,7 @@ async def find_all(
 async def retry(operator: Operator, mail_id: str) -> QueuedMail:
     """Have one mail tried now: one that failed, or one that waits for its next try."""
     async with operator.begin() as tx:
-        mail = await outbox_queue.get(tx, _parse_id(mail_id))
+        mail = await outbox_queue.get(tx, parse_id(mail_id, fix="See: authserver mail list --json"))
         if mail is None:
             raise OperationError(
                 f"There is no mail {mail_id}.", problem=Problem.NOT_FOUND, fix="See: authserver mail list"
@@ -97,10 +98,3 @@ def _why_not(mail: QueuedMail) -> str:
             return "That mail is being sent at this moment."
         case _:
             return "That mail held a code that has expired: it would be of no use."
-
-
-def _parse_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise OperationError(f"{text!r} is not an id.", field="id", fix="See: authserver mail list --json") from error

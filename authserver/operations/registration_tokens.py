@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from authserver.ids import uuid7
 from authserver.operations.errors import OperationError, Problem
+from authserver.operations.ids import parse_id
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.store import audit, registration_tokens
 from authserver.store.registration_tokens import RegistrationToken
@@ -65,10 +65,7 @@ async def find_all(operator: Operator) -> Sequence[RegistrationToken]:
 
 async def revoke(operator: Operator, token_id: str) -> None:
     """End a token; clients that were registered with it stay."""
-    try:
-        parsed = UUID(token_id)
-    except ValueError as error:
-        raise OperationError(f"{token_id!r} is not an id.", field="id") from error
+    parsed = parse_id(token_id, fix="See: authserver registration-tokens list --json")
     async with operator.begin() as tx:
         if not await registration_tokens.revoke(tx, parsed, await tx.now()):
             raise OperationError(

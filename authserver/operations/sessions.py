@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from authserver.operations import users
 from authserver.operations.errors import OperationError, Problem
+from authserver.operations.ids import parse_id
 from authserver.store import audit, sessions
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def find_all(operator: Operator, *, user: str | None = None, limit: int = 
 async def revoke(operator: Operator, session_id: str) -> Ended:
     """End a session as its user's logout does: its grants fall, but those meant to outlive it (DESIGN §5)."""
     async with operator.begin() as tx:
-        session = await sessions.get(tx, _parse_id(session_id))
+        session = await sessions.get(tx, parse_id(session_id, fix="See: authserver sessions list --json"))
         if session is None:
             raise OperationError(
                 f"There is no session {session_id}.", problem=Problem.NOT_FOUND, fix="See: authserver sessions list"
@@ -52,12 +52,3 @@ async def revoke(operator: Operator, session_id: str) -> Ended:
             detail={"reason": REASON, "grants_revoked": ended.grants},
         )
     return Ended(session=session, grants=ended.grants)
-
-
-def _parse_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise OperationError(
-            f"{text!r} is not an id.", field="id", fix="See: authserver sessions list --json"
-        ) from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from typing import Final
-from uuid import UUID
 
 from authserver.email_address import AddressError, parse_email_address
+from authserver.ids import parse_uuid
 from authserver.operations.errors import OperationError
 from authserver.passwords import MAX_PASSWORD, MIN_PASSWORD
 
@@ -31,7 +31,7 @@ def parse_username(text: str, *, email: str | None) -> str:
             field="username",
             fix="Leave out the @, or give the same address as --email.",
         )
-    if is_uuid(username):
+    if parse_uuid(username) is not None:
         raise OperationError("A username must not look like an id.", field="username")
     return username
 
@@ -50,12 +50,3 @@ def check_password(password: str) -> None:
         raise OperationError(f"A password has at least {MIN_PASSWORD} characters.", field="password")
     if len(password) > MAX_PASSWORD:
         raise OperationError(f"A password has at most {MAX_PASSWORD} characters.", field="password")
-
-
-def is_uuid(text: str) -> bool:
-    """Tell whether a text can be an id, in any of the spellings that are read as one."""
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

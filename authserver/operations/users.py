@@ -10,12 +10,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from authserver.ids import uuid7
+from authserver.ids import parse_uuid, uuid7
 from authserver.oauth.values import User
 from authserver.operations.errors import OperationError, Problem
-from authserver.operations.user_rules import check_password, is_uuid, parse_email, parse_username
+from authserver.operations.ids import parse_id
+from authserver.operations.user_rules import check_password, parse_email, parse_username
 from authserver.store import audit, passkeys, second_factors, sessions, upstream_identities, users
 from authserver.store.engine import ConflictError
 from authserver.store.outbox import Mail
@@ -95,7 +95,9 @@ async def find_all(
 ) -> Sequence[User]:
     """Return accounts in the order of their ids; ``search`` is a part of a username, a name or an address."""
     async with operator.engine.read() as tx:
-        return await users.list_all(tx, search=search, after=_parse_id(after) if after else None, limit=limit)
+        return await users.list_all(
+            tx, search=search, after=parse_id(after, field="after") if after else None, limit=limit
+        )
 
 
 async def update(operator: Operator, who: str, changes: UserChanges) -> User:
@@ -192,16 +194,11 @@ async def delete(operator: Operator, who: str) -> Cut:
 
 async def load(tx: Tx, who: str) -> User:
     """Return the account with this id, username or e-mail address; a deleted one is not there any more."""
-    user = await users.get(tx, UUID(who)) if is_uuid(who) else await users.find_by_login(tx, who)
+    user_id = parse_uuid(who)
+    user = await (users.get(tx, user_id) if user_id is not None else users.find_by_login(tx, who))
     if user is None or user.deleted_at is not None:
         raise OperationError(f"There is no user {who!r}.", problem=Problem.NOT_FOUND, fix="See: authserver users list")
     return user
-
-
-def _parse_id(text: str) -> UUID:
-    if not is_uuid(text):
-        raise OperationError(f"{text!r} is not an id.", field="after")
-    return UUID(text)
 
 
 async def _tell_of_factor(operator: Operator, tx: Tx, user: User, change: str) -> None:

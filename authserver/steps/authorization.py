@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
+from authserver.ids import parse_uuid
 from authserver.oauth.authorization_request import parse_authorization_request, parse_client_id
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.interaction import asks_for_acr, next_step
@@ -133,11 +133,10 @@ def respond_error(call: Call, checked: Checked, error: OAuthError) -> Answer:
 
 
 async def _find_transaction(tx: Tx, transaction_id: str | None, browser_hash: bytes | None) -> Transaction:
-    try:
-        key = UUID(transaction_id or "")
-    except ValueError:
-        raise _unknown_transaction() from None
-    transaction = await transactions.find(tx, key, browser_hash) if browser_hash is not None else None
+    key = parse_uuid(transaction_id)
+    if key is None or browser_hash is None:
+        raise _unknown_transaction()
+    transaction = await transactions.find(tx, key, browser_hash)
     if transaction is None:
         raise _unknown_transaction()
     if await tx.now() >= transaction.expires_at:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ from authserver.steps.audit_trail import record
 from authserver.steps.new_device import tell_of_new_device
 from authserver.store import sessions
 from authserver.web.answers import redirect_answer
-from authserver.web.cookies import BROWSER, DEVICE, SESSION, set_cookie
+from authserver.web.cookies import BROWSER, DEVICE, LONGEST, SESSION, set_cookie
 from authserver.web.csrf import csrf_token, foreign_form, judge_form
 from authserver.web.edge import URL_LIMIT
 from authserver.web.page_language import prefer_account
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from authserver.web.csrf import FormOrigin
 
 NO_BROWSER: Final = b""  # of one without our cookie: it has asked for no code, and what apps asked for is not its own
-DEVICE_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +182,7 @@ async def start_session(
         if not shared_computer:
             device = new_secret(Prefix.DEVICE)
             await sessions.remember_device(tx, hash_secret(device), user.id)
-            headers.append(set_cookie(DEVICE, device, DEVICE_LIFETIME))
+            headers.append(set_cookie(DEVICE, device, LONGEST))
     return Started(session=session, headers=tuple(headers))
 
 

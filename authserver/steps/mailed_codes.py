@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
-from uuid import UUID
 
 from authserver.email_address import is_same_mailbox, parse_email_address
-from authserver.ids import uuid7
+from authserver.ids import parse_uuid, uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.mailed_code_rules import (
     CODE_LIFETIME,
@@ -37,6 +36,7 @@ from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from uuid import UUID
 
     from authserver.feature import Call
     from authserver.oauth.values import User
@@ -223,10 +223,7 @@ def read_code(text: str) -> str:
 
 async def find_code(tx: Tx, code_id: str, purpose: Purpose, browser_hash: bytes | None) -> MailedCode:
     """Return a code that this browser asked for, whatever has become of it; raise ``MAILED_CODE_UNKNOWN``."""
-    try:
-        key = UUID(code_id)
-    except ValueError:
-        key = None
+    key = parse_uuid(code_id)
     code = await mailed_codes.find(tx, key, purpose) if key is not None else None
     if code is None or code.browser_hash != browser_hash:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "no such code was asked for here", Refusal.MAILED_CODE_UNKNOWN)

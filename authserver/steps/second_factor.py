@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import UUID
 
-from authserver.ids import uuid7
+from authserver.ids import parse_uuid, uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.second_factor_rules import (
     ACR_TWO_FACTORS,
@@ -34,6 +33,7 @@ from authserver.web.cookies import DEVICE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
     from authserver.feature import Call
     from authserver.oauth.passkey_rules import Passkey
@@ -232,12 +232,10 @@ async def tell_of_change(call: Call, tx: Tx, user: User, change: str, *, name: s
 
 async def load_begun(call: Call, tx: Tx, pending_id: str) -> PendingSignIn | None:
     """Return a sign-in that this browser began, one that is over too; None where there is none."""
-    binding_hash = find_browser_hash(call)
-    try:
-        key = UUID(pending_id)
-    except ValueError:
+    key, binding_hash = parse_uuid(pending_id), find_browser_hash(call)
+    if key is None or binding_hash is None:
         return None
-    return await second_factors.find_pending(tx, key, binding_hash) if binding_hash is not None else None
+    return await second_factors.find_pending(tx, key, binding_hash)
 
 
 async def _prove(call: Call, tx: Tx, found: PendingSignIn, typed: TypedFactor) -> tuple[PendingSignIn, User]:

@@ -45,9 +45,7 @@ REFUSALS_KEPT: Final = timedelta(days=7)  # so that an operator can still see wh
 TRANSACTIONS_KEPT: Final = timedelta(days=1)  # who took too long to sign in can still start again from where they were
 CODES_KEPT: Final = timedelta(days=1)  # a replayed code must still find the grant it revokes
 ATTEMPTS_KEPT: Final = timedelta(days=1)
-MAILED_CODES_KEPT: Final = timedelta(
-    hours=1
-)  # and sign-ins that wait: so that whoever comes late reads why, and can have a new one
+MAILED_CODES_KEPT: Final = timedelta(hours=1)  # sign-ins that wait too: who comes late reads why, and has a new one
 UNCONFIRMED_KEPT: Final = timedelta(days=1)  # an authenticator app that somebody began to add
 DELETED_KEPT: Final = timedelta(days=30)  # clients and users can be restored for so long
 MAIL_KEPT: Final = timedelta(days=7)  # what was sent can be seen, what failed be tried again, for so long

@@ -8,7 +8,17 @@ from sqlalchemy import delete, update
 from sqlmodel import col
 
 from authserver.store import logout_notices
-from authserver.store.tables import AuthorizationCodes, Grants, RegistrationTokens, Replays, Sessions, Transactions
+from authserver.store.tables import (
+    AuthorizationCodes,
+    Grants,
+    MailedCodes,
+    PendingSignIns,
+    RegistrationTokens,
+    Replays,
+    Sessions,
+    Transactions,
+    UpstreamSignIns,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,12 +26,13 @@ if TYPE_CHECKING:
     from authserver.store.engine import Tx
 
 REASON: Final = "database_restored"
+_SINGLE_USE: Final = (AuthorizationCodes, MailedCodes, PendingSignIns, Replays, Transactions, UpstreamSignIns)
 
 
 async def forget_single_use(tx: Tx, at: datetime) -> int:
-    """Clear codes, sign-ins under way and replay rows, and revoke initial access tokens; return how many rows."""
+    """Clear codes, sign-ins under way and replay rows, revoke initial access tokens; return how many rows that were."""
     count = 0
-    for table in (AuthorizationCodes, Transactions, Replays):
+    for table in _SINGLE_USE:
         count += (await tx.execute(delete(table))).rowcount
     revoked_at = col(RegistrationTokens.revoked_at)
     count += (await tx.execute(update(RegistrationTokens).where(revoked_at.is_(None)).values(revoked_at=at))).rowcount

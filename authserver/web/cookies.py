@@ -5,11 +5,10 @@ Browsers treat ``http://localhost`` as trustworthy and keep ``Secure`` cookies t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import Final
 
-if TYPE_CHECKING:
-    from datetime import timedelta
-
+LONGEST: Final = timedelta(days=400)  # a browser keeps no cookie longer (RFC 6265bis §5.5)
 SESSION: Final = "__Host-session"
 BROWSER: Final = "__Host-browser"  # binds a sign-in under way to the browser that began it
 DEVICE: Final = "__Host-device"  # a browser in which the user has signed in before

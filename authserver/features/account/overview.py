@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from authserver.oauth.interaction import is_live
 from authserver.steps.account import ACCOUNT, find_return_path, render_account, send_to_sign_in
 from authserver.store import consents, grants, sessions
 from authserver.web.answers import redirect_answer
-from authserver.web.cookies import THEME, clear_cookie, set_cookie
+from authserver.web.cookies import LONGEST, THEME, clear_cookie, set_cookie
 from authserver.web.page_language import THEMES
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.steps.account import Visit
     from authserver.web.answers import Answer
-
-THEME_LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
 
 
 async def overview(call: Call, params: Params, visit: Visit) -> Answer:  # noqa: ARG001 - the contract
@@ -50,7 +47,7 @@ async def choose_look(call: Call, params: Params, visit: Visit) -> Answer:  # no
     theme = params.get("theme") or ""
     if visit.is_stale:
         return redirect_answer(ACCOUNT)
-    cookie = set_cookie(THEME, theme, THEME_LIFETIME) if theme in THEMES else clear_cookie(THEME)
+    cookie = set_cookie(THEME, theme, LONGEST) if theme in THEMES else clear_cookie(THEME)
     return redirect_answer(ACCOUNT, cookie)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
+from authserver.ids import parse_uuid
 from authserver.language import N_
 from authserver.oauth.interaction import is_live
 from authserver.steps.account import answer_done, hold_account, render_account
@@ -16,6 +16,8 @@ from authserver.web.cookies import SESSION, clear_cookie
 from authserver.web.user_agent import find_browser
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from authserver.feature import Call
     from authserver.oauth.params import Params
     from authserver.oauth.values import Grant
@@ -48,7 +50,7 @@ async def devices(call: Call, params: Params, visit: Visit) -> Answer:
         decision = params.get("decision")
         if decision == "sign_out_others":
             return await _sign_out_others(call, visit)
-        session_id = _parse_id(params.get("session"))
+        session_id = parse_uuid(params.get("session"))
         if decision == "sign_out" and session_id is not None:
             return await _sign_out(call, visit, session_id)
     async with call.services.engine.begin() as tx:
@@ -109,10 +111,3 @@ async def _sign_out_others(call: Call, visit: Visit) -> Answer:
         await hold_account(tx, visit)
         await end_all(call, tx, visit.user.id, "other_sessions_ended", reason=REASON, keep_session=visit.session.id)
     return answer_done(call.facts.path, "others_signed_out", log={"user": visit.user.sub})
-
-
-def _parse_id(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
+from authserver.ids import parse_uuid
 from authserver.language import N_
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.oauth.passkey_rules import MAX_NAME, MAX_PASSKEYS, Passkey, parse_name
@@ -21,6 +21,7 @@ from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from authserver.feature import Call
     from authserver.oauth.params import Params
@@ -68,7 +69,7 @@ async def passkeys(call: Call, params: Params, visit: Visit) -> Answer:
     passkey = params.get("passkey")
     if passkey is not None:
         return await _add(call, visit, passkey)
-    passkey_id = _parse_id(params.get("passkey_id"))
+    passkey_id = parse_uuid(params.get("passkey_id"))
     match params.get("decision"):
         case "rename" if passkey_id is not None:
             return await _rename(call, visit, passkey_id, params.get("name") or "")
@@ -141,10 +142,3 @@ def _signal_accepted(call: Call, visit: Visit, known: Sequence[Passkey]) -> str:
         "allAcceptedCredentialIds": [spell(passkey.credential_id) for passkey in known],
     }
     return json.dumps({"method": "signalAllAcceptedCredentials", "about": about})
-
-
-def _parse_id(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

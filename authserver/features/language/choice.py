@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from authserver.language import is_offered
 from authserver.steps.browser_session import judge_own_form
 from authserver.web.answers import redirect_answer
-from authserver.web.cookies import LANGUAGE, set_cookie
+from authserver.web.cookies import LANGUAGE, LONGEST, set_cookie
 from authserver.web.csrf import foreign_form
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from authserver.oauth.params import Params
     from authserver.web.answers import Answer
 
-LIFETIME: Final = timedelta(days=400)  # the longest a browser keeps a cookie (RFC 6265bis §5.5)
 _OWN_ADDRESS: Final = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")  # printable, and no other host's in any browser
 
 
@@ -30,5 +28,5 @@ async def choose(call: Call, params: Params) -> Answer:
     if judge_own_form(call, params) == "foreign" and call.facts.header(b"sec-fetch-site") is not None:
         raise foreign_form()
     language, back = params.get("language") or "", params.get("back") or ""
-    cookies = [set_cookie(LANGUAGE, language, LIFETIME)] if is_offered(language) else []
+    cookies = [set_cookie(LANGUAGE, language, LONGEST)] if is_offered(language) else []
     return redirect_answer(back if _OWN_ADDRESS.fullmatch(back) else "/", *cookies)

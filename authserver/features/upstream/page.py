@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
+from authserver.ids import parse_uuid
 from authserver.language import N_
 from authserver.oauth.errors import OAuthError
 from authserver.oauth.second_factor_rules import PendingSignIn
@@ -21,6 +21,8 @@ from authserver.steps.upstream_page import CONNECTIONS, render_failed
 from authserver.web.answers import Answer, redirect_answer
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from authserver.feature import Call
     from authserver.oauth.mailed_code_rules import MailedCode
     from authserver.oauth.params import Params
@@ -64,7 +66,7 @@ async def callback(call: Call, params: Params) -> Answer:
 
 async def finish(call: Call, params: Params) -> Answer:
     """Answer GET and POST /upstream/{sign-in}/finish: a newcomer's address, which gets a code."""
-    sign_in = await find_to_prove(call, _read_id(call.facts.path_parameter))
+    sign_in = await find_to_prove(call, parse_uuid(call.facts.path_parameter))
     if sign_in is None:
         return render_failed(call, no_such_way(), slug="", back="/login")
     asked = sign_in  # for the closure: it is one by now
@@ -132,10 +134,3 @@ def _go_on(sign_in: UpstreamSignIn | None) -> str:
 
 def _login(transaction_id: UUID | None) -> str:
     return f"/login/{transaction_id}" if transaction_id is not None else "/login"
-
-
-def _read_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
