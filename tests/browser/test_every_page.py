@@ -38,7 +38,7 @@ STATES: Final = {
     "login, wrong": ("login/login.html", LOGIN | {"problem": "wrong", "username": "ann@example.org"}),
     "login, throttled": (
         "login/login.html",
-        LOGIN | {"problem": "throttled", "wait_seconds": 42, "ways": (Link(text="Sign in with a passkey", href="/x"),)},
+        LOGIN | {"problem": "throttled", "wait_seconds": 42, "links": (Link(text="Sign in with a code", href="/x"),)},
     ),
     "login, passkey unknown": (
         "login/login.html",

@@ -49,11 +49,10 @@ def test_the_sign_in_fields_are_those_password_managers_know(pages):
     ("problem", "values", "words"),
     [
         ("wrong", {}, "That e-mail or password is not right."),
-        ("throttled", {"wait_seconds": 42}, "Too many tries. Wait 42 seconds."),
-        ("throttled", {"wait_seconds": 1}, "Too many tries. Wait 1 second."),
+        ("throttled", {"wait_seconds": 42}, "Too many tries. Wait 42 seconds, or sign in another way."),
+        ("throttled", {"wait_seconds": 1}, "Too many tries. Wait 1 second, or sign in another way."),
         ("stale", {}, "This page was open for a long time. Please check and send again."),
         ("cookies", {}, "Your browser did not keep our cookie. Allow cookies for id.example.org and try again."),
-        ("disabled", {"contact": "help@example.org"}, "This account is turned off. Ask help@example.org."),
         ("disabled", {}, "This account is turned off. Ask the people who run id.example.org."),
         ("busy", {}, "Many people are signing in right now. Please try again in a few seconds."),
         ("username_missing", {}, "Enter your e-mail or user name."),
@@ -88,13 +87,12 @@ def test_after_a_wrong_password_the_name_is_kept_the_password_is_not_and_the_fie
     assert {"href": "#password"} in elements.all("a")
 
 
-def test_a_wait_names_another_way_only_where_there_is_one(pages):
-    ways = (Link(text="Sign in with a passkey", href="/login/passkey"),)
-    values = {**LOGIN, "problem": "throttled", "wait_seconds": 9}
-    assert "another way" not in text_of(pages.render("login/login.html", title="Sign in", **values))
-    answer = pages.render("login/login.html", title="Sign in", **{**values, "ways": ways})
+def test_who_has_to_wait_is_offered_the_other_ways(pages):
+    links = (Link(text="Sign in with a code", href="/login/code"),)
+    values = {**LOGIN, "problem": "throttled", "wait_seconds": 9, "links": links}
+    answer = pages.render("login/login.html", title="Sign in", **values)
     assert "Wait 9 seconds, or sign in another way." in text_of(answer)
-    assert "Sign in with a passkey" in text_of(answer)
+    assert "Sign in with a code" in text_of(answer)
 
 
 def test_consent_says_who_asks_for_what_and_offers_both_answers_alike(pages):

@@ -149,10 +149,8 @@ def _page(
         is_signed_in=form.is_signed_in,
         problem=problem,
         wait_seconds=wait_seconds,
-        contact=None,
         passkey=ask_sign_in(call, browser, transaction_id),
         signal=signal,
-        ways=[],
         links=[
             Link(
                 text=call.services.pages.words(link.label),
