@@ -30,7 +30,6 @@ app = make_single()
 
 _PORT_STEP: Final = 100  # to the ports that are proposed where one is taken
 _SAMPLE_SECONDS: Final = 10.0  # for a sample to listen, before it is told that one does not
-_TERMINATED: Final = 128 + signal.SIGTERM
 
 
 @command(
@@ -53,8 +52,8 @@ def dev(
     """Start a demo issuer. Not for real users: its passwords are printed in the manual.
 
     Data stays in var/dev.sqlite3 between starts; delete var/ to begin anew. An issuer at another port has its own data,
-    in var/dev-PORT.sqlite3. Settings of the environment are read, but
-    never which issuer, database or sealing key is meant.
+    in var/dev-PORT.sqlite3. Settings of the environment are read, but never which issuer, database or sealing key is
+    meant.
     """
     started_at = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP):

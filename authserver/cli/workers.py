@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _RESTART_PAUSE: Final = 1.0  # seconds; a worker that dies at once must not take the machine with it
 _SHORT_LIFE: Final = 10.0  # seconds; a worker that dies sooner did not get to work
 _SHORT_LIVES_TO_GIVE_UP: Final = 5
@@ -30,7 +31,7 @@ class Workers:
 
     def run(self) -> int:
         """Watch over the workers until a signal comes or they cannot be kept running; return the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._stop)
         for _ in range(self._count):
             self._start()
@@ -45,17 +46,23 @@ class Workers:
                 self._stop(signal.SIGTERM, None)
                 continue
             time.sleep(_RESTART_PAUSE)
-            if not self._is_stopping:
-                self._start()
+            self._start()
         return 1 if short_lives == _SHORT_LIVES_TO_GIVE_UP else 0
 
     def _start(self) -> None:
-        pid = os.fork()
-        if pid:
+        """Start a worker unless a signal to stop has come; one that comes meanwhile waits until the worker is known."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        pid = os.fork() if not self._is_stopping else None
+        if pid == 0:
+            self._be_worker()
+        if pid is not None:
             self._started_at[pid] = time.monotonic()
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    def _be_worker(self) -> NoReturn:
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         reading, writing = self._lifeline
         os.close(writing)
         threading.Thread(target=_end_with_parent, args=(reading,), daemon=True).start()

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from authserver.ids import uuid7
+from authserver.jobs.pause import pause_after
 from authserver.jobs.runner import Job
 from authserver.jose.jwt import LOGOUT_TOKEN_TYPE, sign
 from authserver.jose.keyring import NoSigningKeyError
 from authserver.logs import get_logger
-from authserver.mail.schedule import pause_after
 from authserver.oauth.logout_token import Outcome, build_logout_token_claims, judge_answer, retry_after
 from authserver.outbound import OutboundError
 from authserver.store import audit, clients, logout_notices

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import TemplateError
 
 from authserver.ids import uuid7
+from authserver.jobs.pause import pause_after
 from authserver.jobs.runner import Job
 from authserver.logs import get_logger
 from authserver.mail.contents import group
 from authserver.mail.mailer import MESSAGE_SECONDS, Delivery, Mailer, Outcome
 from authserver.mail.messages import KINDS, SECRETS
-from authserver.mail.schedule import pause_after, retry_after
+from authserver.mail.schedule import retry_after
 from authserver.mail.writer import UnwritableError, Writer
 from authserver.operations.mail import open_mail
 from authserver.sealing.box import UnsealError

@@ -1,4 +1,4 @@
-"""When a mail that was not taken is tried again, and how long a mail server that is not to be had is left alone."""
+"""When a mail that was not taken is tried again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ RETRIES: Final = (
     timedelta(hours=16),
     timedelta(hours=24),
 )
-LONGEST_PAUSE: Final = 60.0  # seconds
 
 
 def retry_after(attempts: int) -> timedelta | None:
@@ -27,12 +26,3 @@ def retry_after(attempts: int) -> timedelta | None:
     ['0:00:30', '1 day, 0:00:00', 'None']
     """
     return RETRIES[attempts - 1] if attempts <= len(RETRIES) else None
-
-
-def pause_after(failures: int) -> float:
-    """Return how many seconds the mail server is left alone after it was not to be had ``failures`` times in a row.
-
-    >>> [pause_after(failures) for failures in (1, 2, 3, 6, 7, 5000)]
-    [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
-    """
-    return min(2.0 ** min(failures - 1, 10), LONGEST_PAUSE)

@@ -28,6 +28,7 @@ _BITS_PER_TOKEN: Final = 1
 _HALF_BITS: Final = LIST_BITS // 2
 _HALF: Final = (1 << _HALF_BITS) - 1
 _ROUNDS: Final = 6
+_LONGEST_NUMBER: Final = 9  # digits; a thousand million lists are more than there will be
 
 
 def list_uri(issuer: str, number: int) -> str:
@@ -100,6 +101,3 @@ def parse_list_number(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_NUMBER or (text[0] == "0" and text != "0"):
         return None
     return int(text)
-
-
-_LONGEST_NUMBER: Final = 9  # digits; a thousand million lists are more than there will be

@@ -19,7 +19,7 @@ class SigningKey:
     """
 
     kid: str  # the RFC 7638 thumbprint of the public key
-    alg: str  # ES256 | RS256
+    alg: str  # one of jose.schedule.ALGORITHMS
     generation: int
     public_jwk: Mapping[str, str]  # public members only, with kid, alg and use
     sealed_private: bytes

@@ -115,13 +115,15 @@ def render_account(
     pages = call.services.pages
     word = call.facts.cookie(NOTICE) if not visit.is_post else None
     notice = (done or {}).get(word or "")
-    links = [link for feature in call.services.features for link in feature.account_links]
+    links = (link for feature in call.services.features for link in feature.account_links)
     ground: dict[str, object] = {
         "csrf": form_token(call, browser),
         "user": visit.user.sub,
         "user_name": visit.user.name or visit.user.username,
         "action": call.facts.path,
-        "navigation": [Link(text=pages.words(link.label), href=link.path) for link in links],
+        "navigation": [
+            Link(text=pages.words(link.label), href=link.path) for link in links if link.is_of_use(call.services)
+        ],
         "done": pages.words(notice) if notice is not None else None,
         "problem": None,
     }

@@ -70,7 +70,7 @@ async def take_address(
         answer = _render(
             call, page, email, progress, problem="throttled", status=error.status, wait_seconds=error.retry_after
         )
-        return answer.with_headers(*error.headers)
+        return answer.with_refusal(error)
     return redirect_answer(f"{page.code_page}/{code.id}")
 
 

@@ -74,8 +74,7 @@ async def render_code_page(
         wait_seconds=wait_seconds,
         resend_seconds=code.wait_for_next(now),
     )
-    headers = (("retry-after", str(wait_seconds)),) if wait_seconds else ()
-    return answer.with_headers(*browser.headers, *headers)
+    return answer.with_headers(*browser.headers)
 
 
 async def render_refused(call: Call, page: CodePage, code: MailedCode, error: OAuthError) -> Answer:
@@ -86,6 +85,7 @@ async def render_refused(call: Call, page: CodePage, code: MailedCode, error: OA
     if error.refusal not in PROBLEMS:
         raise error
     problem, status = PROBLEMS[error.refusal]
-    return await render_code_page(
+    answer = await render_code_page(
         call, page, code, problem=problem, status=status, tries_left=code.tries_left, wait_seconds=error.retry_after
     )
+    return answer.with_refusal(error)

@@ -41,6 +41,16 @@ class Answer:
         return replace(self, headers=(*self.headers, *error.headers), log=log)
 
 
+def has_already(if_none_match: str | None, etag: str) -> bool:
+    """Tell whether a reader has the document with this ETag (RFC 9110 §13.1.2); the answer is then a 304.
+
+    >>> [has_already(tags, '"a"') for tags in ('"b", W/"a"', "*", '"b"', None)]
+    [True, True, False, False]
+    """
+    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return etag in known or "*" in known
+
+
 def json_answer(
     document: Mapping[str, object],
     *,

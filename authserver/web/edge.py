@@ -8,7 +8,7 @@ knows nothing of services or the clock; the callables it is given do.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from authserver.logs import get_logger
@@ -253,16 +253,7 @@ async def _read_json(facts: Facts, receive: Receive) -> Facts:
     body = await _read_body(facts, receive)
     if _media_type(facts) != b"application/json":
         raise _wrong_type("application/json")
-    return Facts(
-        method=facts.method,
-        path=facts.path,
-        query=facts.query,
-        headers=facts.headers,
-        address=facts.address,
-        request_id=facts.request_id,
-        path_parameter=facts.path_parameter,
-        body=body,
-    )
+    return replace(facts, body=body)
 
 
 def _media_type(facts: Facts) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from authserver.store import users
+from authserver.store import upstream_providers, users
 from tests.features.account_pages import let_the_proof_grow_old, main_text, send, sign_in
 from tests.features.authenticator import add_passkey
 from tests.features.factors import add_factor
@@ -41,6 +41,17 @@ async def forget_password(server, user=USER):
 
 async def links(server):
     return [(row.provider, row.subject) for row in await server.rows("SELECT * FROM upstream_identities")]
+
+
+async def test_the_page_is_in_the_menu_where_there_is_a_provider_only(server):
+    browser = await sign_in(server)
+    listed = 'href="/account/connections"'
+    assert listed in (await browser.get(f"{server.issuer}/account")).text
+    async with server.services.engine.begin() as tx:
+        for provider in await upstream_providers.list_all(tx):
+            await upstream_providers.delete(tx, provider.slug)
+    await server.services.directory.refresh()
+    assert listed not in (await browser.get(f"{server.issuer}/account")).text
 
 
 async def test_who_is_signed_in_links_an_account_and_signs_in_by_it_from_then_on(server, fake):

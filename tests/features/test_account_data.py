@@ -99,6 +99,7 @@ async def test_who_still_wants_to_leave_is_signed_out_again(server):
     assert answer.headers["location"] == "/"
     assert "__Host-session" not in browser.cookies
     assert await server.rows("SELECT id FROM users WHERE username = 'ada' AND delete_at IS NOT NULL")
+    assert (await server.audit_events())[-1] == "session_ended"
 
 
 @pytest.mark.attack(102)

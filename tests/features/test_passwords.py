@@ -10,12 +10,14 @@ from authserver.app import utc_now
 from authserver.feature import Call
 from authserver.oauth.errors import OAuthError, Refusal
 from authserver.steps.change_password import change_password
+from authserver.steps.limiter import TRIES_PER_ADDRESS
 from authserver.steps.new_password import PasswordRefusedError, is_leaked
 from authserver.store import users
 from authserver.web.facts import Facts
+from tests.features.account_pages import main_text
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER, WEB
-from tests.server import ADDRESS, PASSWORD, answer_of
+from tests.server import ADDRESS, OTHER_USER, PASSWORD, answer_of
 from tests.test_imported_hashes import make_hash
 
 CHOSEN = "marmalade on the moon"
@@ -159,12 +161,25 @@ async def test_an_address_that_another_account_has_verified_gets_no_code(server)
         "WHERE username = 'bob'"
     )
     browser = server.browser()
-    from tests.server import OTHER_USER  # noqa: PLC0415
-
     await server.login(browser, user=OTHER_USER)
     page = await browser.follow(await browser.submit(await browser.get(f"{server.issuer}/verify")))
     assert page.status_code == 200
     assert await mails(server, USER.email) == []
+
+
+async def test_who_asks_for_too_many_codes_reads_on_that_page_how_long_to_wait(server):
+    await server.execute("UPDATE users SET email_verified = FALSE")
+    browser = server.browser()
+    await server.login(browser)
+    page = await browser.get(f"{server.issuer}/verify")
+    for _ in range(TRIES_PER_ADDRESS + 1):
+        answer = await browser.submit(page)
+        if answer.status_code == 429:
+            break
+    assert answer.status_code == 429
+    assert f"Too many tries. Wait {answer.headers['retry-after']} second" in main_text(answer)
+    assert 'action="/verify"' in answer.text, "the form is there to be sent again"
+    assert server.refusal == "throttled"
 
 
 async def test_whoever_is_not_signed_in_is_asked_to_before_a_code_is_sent(server):

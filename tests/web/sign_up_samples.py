@@ -35,7 +35,14 @@ CODE = {
     "wait_seconds": 0,
     "resend_seconds": 27,
 }
-START = {"csrf": "token", "is_signed_in": True, "email": EMAIL, "is_verified": False, "problem": None}
+START = {
+    "csrf": "token",
+    "is_signed_in": True,
+    "email": EMAIL,
+    "is_verified": False,
+    "problem": None,
+    "wait_seconds": 0,
+}
 FORGOT = {
     "action": "/forgot",
     "csrf": "token",
@@ -82,6 +89,7 @@ STATES = {
     "code, expired": ("code.html", CODE | {"problem": "expired", "resend_seconds": 0}),
     "code, certain": ("code.html", CODE | {"is_certain": True, "mail_state": "trying again", "change": None}),
     "code, long address": ("code.html", CODE | {"email": "a" * 60 + "@" + "x" * 60 + ".example.org"}),
+    "verify, throttled": ("verify/start.html", START | {"problem": "throttled", "wait_seconds": 42}),
     "verify, done": ("verify/start.html", START | {"is_verified": True}),
     **{f"stop, {purpose}": ("stop_code/ask.html", STOP | {"purpose": purpose.value}) for purpose in Purpose},
     "stop, stale": ("stop_code/ask.html", STOP | {"problem": "stale"}),

@@ -13,5 +13,11 @@ FEATURE = Feature(
             path=CONNECTIONS, methods=frozenset({"GET", "POST"}), handler=account_page(connections), errors="page"
         ),
     ),
-    account_links=(Link(label=N_("Linked accounts"), path=CONNECTIONS),),
+    account_links=(
+        Link(
+            label=N_("Linked accounts"),
+            path=CONNECTIONS,
+            is_of_use=lambda services: bool(services.directory.providers),
+        ),
+    ),
 )

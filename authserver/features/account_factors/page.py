@@ -60,7 +60,7 @@ async def factors(call: Call, params: Params, visit: Visit) -> Answer:
             raise
         problem, status = _PROBLEMS[error.refusal]
         page = _page(call, visit, found, problem=problem, status=status, wait_seconds=error.retry_after)
-        return page.with_headers(*error.headers)
+        return page.with_refusal(error)
 
 
 async def _decide(call: Call, visit: Visit, decision: str, code: str) -> Answer:

@@ -48,9 +48,8 @@ async def _change(call: Call, visit: Visit, current: str, new: str) -> Answer:
         if error.refusal not in _PROBLEMS:
             raise
         problem, status = _PROBLEMS[error.refusal]
-        return _page(call, visit, problem=problem, status=status, wait_seconds=error.retry_after).with_headers(
-            *error.headers
-        )
+        page = _page(call, visit, problem=problem, status=status, wait_seconds=error.retry_after)
+        return page.with_refusal(error)
     except UnavailableError as error:
         page = _page(call, visit, problem="busy", status=503)
         return page.with_headers(("retry-after", str(error.retry_after)))

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from authserver.web.answers import NO_STORE, Answer
+from authserver.web.answers import NO_STORE, Answer, has_already
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ async def document(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the co
     body = build_document(call.services.settings.issuer)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = (("etag", etag), ("cache-control", "no-cache"), ("x-content-type-options", "nosniff"))
-    if call.facts.header(b"if-none-match") == etag:
+    if has_already(call.facts.header(b"if-none-match"), etag):
         return Answer(status=304, headers=headers)
     return Answer(headers=(("content-type", "application/json"), *headers), body=body)
 

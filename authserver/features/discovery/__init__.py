@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from authserver.feature import Endpoint, Feature, Link
 from authserver.language import N_
-from authserver.web.answers import Answer
+from authserver.web.answers import Answer, has_already
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,7 @@ async def jwks(call: Call, form: Params) -> Answer:  # noqa: ARG001 - the contra
 def _cacheable(call: Call, body: bytes, media_type: str, etag: str, max_age: int) -> Answer:
     """Return a public document, or 304 where the reader has it already (RFC 9110 §13.1.2)."""
     headers = (("etag", etag), ("cache-control", f"public, max-age={max_age}"))
-    known = call.facts.header(b"if-none-match") or ""
-    if etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+    if has_already(call.facts.header(b"if-none-match"), etag):
         return Answer(status=304, headers=headers)
     return Answer(headers=(("content-type", media_type), ("x-content-type-options", "nosniff"), *headers), body=body)
 

@@ -53,7 +53,7 @@ async def _submit(call: Call, account: NewAccount, progress: Progress | None) ->
         if error.refusal is not Refusal.THROTTLED:
             raise
         page = _page(call, account, progress, problem="throttled", status=429, wait_seconds=error.retry_after)
-        return page.with_headers(*error.headers)
+        return page.with_refusal(error)
     except UnavailableError as error:
         page = _page(call, account, progress, problem="busy", status=503)
         return page.with_headers(("retry-after", str(error.retry_after)))

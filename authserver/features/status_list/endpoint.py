@@ -8,7 +8,7 @@ from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.status_list import LIST_TYPE, build_aggregation, parse_list_number
 from authserver.phases import UnavailableError
 from authserver.web.accept import liking
-from authserver.web.answers import Answer, json_answer
+from authserver.web.answers import Answer, has_already, json_answer
 
 if TYPE_CHECKING:
     from authserver.feature import Call
@@ -56,8 +56,7 @@ async def status_list(call: Call, form: Params) -> Answer:
     if signed is None:
         raise UnavailableError("the last status list has ended", refusal=Refusal.SERVER_STALE)
     headers = (("etag", signed.etag), ("cache-control", f"public, max-age={MAX_AGE}"), _VARY)
-    known = call.facts.header(b"if-none-match") or ""
-    if signed.etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+    if has_already(call.facts.header(b"if-none-match"), signed.etag):
         return Answer(status=304, headers=headers)
     content = (("content-type", MEDIA_TYPE), ("x-content-type-options", "nosniff"))
     return Answer(headers=(*content, *headers), body=signed.token)

@@ -41,7 +41,13 @@ async def verify(call: Call, params: Params) -> Answer:
         return _start_page(call, user)
     if problem := judge_visit(call, params):
         return _start_page(call, user, problem=problem, status=422)
-    code = await begin_verification(call, user, browser_hash=find_browser_hash(call))
+    try:
+        code = await begin_verification(call, user, browser_hash=find_browser_hash(call))
+    except OAuthError as error:
+        if error.refusal is not Refusal.THROTTLED:
+            raise
+        page = _start_page(call, user, problem="throttled", status=429, wait_seconds=error.retry_after)
+        return page.with_refusal(error)
     return redirect_answer(f"/verify/{code.id}", log={"user": str(user.id)})
 
 
@@ -106,7 +112,9 @@ def _code_page(code: MailedCode) -> CodePage:
     return CodePage(title=_TITLE, button=_BUTTON, change=change if is_sign_up else None, is_certain=not is_sign_up)
 
 
-def _start_page(call: Call, user: User | None, *, problem: str | None = None, status: int = 200) -> Answer:
+def _start_page(
+    call: Call, user: User | None, *, problem: str | None = None, status: int = 200, wait_seconds: int = 0
+) -> Answer:
     browser = open_browser(call)
     page = call.services.pages.render(
         "verify/start.html",
@@ -117,6 +125,7 @@ def _start_page(call: Call, user: User | None, *, problem: str | None = None, st
         email=user.email if user is not None else None,
         is_verified=user is not None and user.email_verified,
         problem=problem,
+        wait_seconds=wait_seconds,
     )
     return page.with_headers(*browser.headers)
 
