@@ -32,10 +32,10 @@ _TIMEOUT: Final = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelyingParty:
-    """Who asks for passkeys: ``rp_id`` is the issuer's host, and the origin is the issuer's own, to the letter."""
+    """Who asks for passkeys: ``rp_id`` is the issuer's host. ``origins`` are those that may ask, to the letter."""
 
     rp_id: str
-    origin: str
+    origins: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Assertion:
     credential_id: bytes
     challenge: bytes
     user_handle: bytes | None
+    origin: str
     is_framed: bool
     credential: AuthenticationCredential
 
@@ -63,6 +64,7 @@ class Registration:
     """What a browser says a new passkey is; nothing of it is proven yet."""
 
     challenge: bytes
+    origin: str
     is_framed: bool
     credential: RegistrationCredential
 
@@ -81,12 +83,12 @@ class NewKey:
 
 
 def find_relying_party(issuer: str) -> RelyingParty | None:
-    """Return who asks for passkeys; None for an issuer at an IP address, which has none (WebAuthn Level 3 §5.1.3)."""
+    """Return who asks for passkeys on our own pages; None for an issuer at an IP address (WebAuthn Level 3 §5.1.3)."""
     host = urlsplit(issuer).hostname or ""
     try:
         ip_address(host)
     except ValueError:
-        return RelyingParty(rp_id=host, origin=issuer)
+        return RelyingParty(rp_id=host, origins=(issuer,))
     return None
 
 
@@ -139,6 +141,7 @@ def parse_assertion(text: str) -> Assertion:
         credential_id=credential.raw_id,
         challenge=client_data.challenge,
         user_handle=credential.response.user_handle,
+        origin=client_data.origin,
         is_framed=client_data.is_framed,
         credential=credential,
     )
@@ -147,19 +150,18 @@ def parse_assertion(text: str) -> Assertion:
 def check_assertion(assertion: Assertion, party: RelyingParty, public_key: bytes, *, verify: bool) -> Use:
     """Check what was signed by this key, for the challenge in it (WebAuthn Level 3 §7.2).
 
-    Raise ``PASSKEY_UNPROVEN``, or ``PASSKEY_UNVERIFIED`` where the user had to be verified. Whether the challenge is
-    ours, and the key the user's, is for the caller to say.
+    Raise ``PASSKEY_UNPROVEN``, ``PASSKEY_ORIGIN``, or ``PASSKEY_UNVERIFIED`` where the user had to be verified. Whether
+    the challenge is ours, and the key the user's, is for the caller to say.
     """
     from webauthn import verify_authentication_response  # noqa: PLC0415 - see above
 
-    if assertion.is_framed:
-        raise _unproven()
+    _check_place(assertion, party)
     try:
         verified = verify_authentication_response(
             credential=assertion.credential,
             expected_challenge=assertion.challenge,
             expected_rp_id=party.rp_id,
-            expected_origin=party.origin,
+            expected_origin=list(party.origins),
             credential_public_key=public_key,
             credential_current_sign_count=0,
         )
@@ -183,28 +185,32 @@ def parse_registration(text: str) -> Registration:
         client_data = _ClientData.parse(credential.response.client_data_json)
     except _find_objections() as error:
         raise _malformed() from error
-    return Registration(challenge=client_data.challenge, is_framed=client_data.is_framed, credential=credential)
+    return Registration(
+        challenge=client_data.challenge,
+        origin=client_data.origin,
+        is_framed=client_data.is_framed,
+        credential=credential,
+    )
 
 
 def check_registration(registration: Registration, party: RelyingParty) -> NewKey:
     """Check a new passkey, for the challenge in it (WebAuthn Level 3 §7.1).
 
-    Raise ``PASSKEY_UNPROVEN`` or ``PASSKEY_UNVERIFIED``. Whether the challenge is ours is for the caller to say. An
-    attestation, which nobody asked for, has to be in order, and proves nothing.
+    Raise ``PASSKEY_UNPROVEN``, ``PASSKEY_ORIGIN`` or ``PASSKEY_UNVERIFIED``. Whether the challenge is ours is for the
+    caller to say. An attestation, which nobody asked for, has to be in order, and proves nothing.
     """
     from webauthn import verify_registration_response  # noqa: PLC0415 - see above
     from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography  # noqa: PLC0415
     from webauthn.helpers.cose import COSEAlgorithmIdentifier  # noqa: PLC0415 - the same
     from webauthn.helpers.structs import CredentialDeviceType  # noqa: PLC0415 - the same
 
-    if registration.is_framed:
-        raise _unproven()
+    _check_place(registration, party)
     try:
         verified = verify_registration_response(
             credential=registration.credential,
             expected_challenge=registration.challenge,
             expected_rp_id=party.rp_id,
-            expected_origin=party.origin,
+            expected_origin=list(party.origins),
             supported_pub_key_algs=[COSEAlgorithmIdentifier(algorithm) for algorithm in ALGORITHMS],
         )
         decoded_public_key_to_cryptography(decode_credential_public_key(verified.credential_public_key))
@@ -232,12 +238,13 @@ def spell(binary: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ClientData:
-    """The part of a browser's word that says which challenge to look for, and what the library does not look at.
+    """The part of a browser's word that says which challenge to look for, and what has an answer of its own.
 
     ``is_framed``: the page that asked stood in a frame of another site. None of ours can.
     """
 
     challenge: bytes
+    origin: str
     is_framed: bool
 
     @classmethod
@@ -246,7 +253,17 @@ class _ClientData:
 
         client_data = parse_client_data_json(document)
         is_framed = bool(client_data.cross_origin) or "topOrigin" in json.loads(document)
-        return cls(challenge=client_data.challenge, is_framed=is_framed)
+        return cls(challenge=client_data.challenge, origin=client_data.origin, is_framed=is_framed)
+
+
+def _check_place(said: Assertion | Registration, party: RelyingParty) -> None:
+    """Refuse what was signed at a place that may not ask: in a frame of another site, or at another origin."""
+    if said.is_framed:
+        raise _unproven()
+    if said.origin not in party.origins:
+        description = "the passkey was asked for at an origin that may not ask here"
+        cause = ValueError(f"the origin is {said.origin!r}")
+        raise OAuthError(ErrorCode.ACCESS_DENIED, description, Refusal.PASSKEY_ORIGIN) from cause
 
 
 def _find_objections() -> tuple[type[Exception], ...]:

@@ -40,9 +40,9 @@ def test_what_is_right_is_taken():
 @pytest.mark.parametrize(
     ("issuer", "party"),
     [
-        ("https://id.example.org", RelyingParty(rp_id="id.example.org", origin="https://id.example.org")),
-        ("https://id.example.org:8443", RelyingParty(rp_id="id.example.org", origin="https://id.example.org:8443")),
-        ("http://localhost:9000", RelyingParty(rp_id="localhost", origin="http://localhost:9000")),
+        ("https://id.example.org", RelyingParty(rp_id="id.example.org", origins=("https://id.example.org",))),
+        ("https://id.example.org:8443", RelyingParty(rp_id="id.example.org", origins=("https://id.example.org:8443",))),
+        ("http://localhost:9000", RelyingParty(rp_id="localhost", origins=("http://localhost:9000",))),
         ("http://127.0.0.1:9000", None),
         ("http://[::1]:9000", None),
     ],

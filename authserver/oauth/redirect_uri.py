@@ -112,6 +112,21 @@ def find_registered_post_logout(client: Client, given: str) -> str | None:
     return next((uri for uri in client.post_logout_redirect_uris if matches(uri, given, client)), None)
 
 
+def web_origins(client: Client) -> frozenset[str]:
+    """Return the origins (scheme, host and port) at which a client's pages live: https, or http on loopback."""
+    return frozenset(origin for uri in client.redirect_uris if (origin := _find_origin(uri)) is not None)
+
+
+def _find_origin(uri: str) -> str | None:
+    """Return the origin of a web address, None where it has none or, written by hand, cannot be read."""
+    try:
+        part = urlsplit(uri)
+    except ValueError:
+        return None
+    is_web = part.scheme == "https" or _LOOPBACK.fullmatch(uri) is not None
+    return f"{part.scheme}://{part.netloc.lower()}" if is_web else None
+
+
 def _parse(redirect_uri: str) -> re.Match[str]:
     if len(redirect_uri) > MAX_LENGTH:
         raise _refuse(redirect_uri, f"it is longer than {MAX_LENGTH} characters")

@@ -300,7 +300,12 @@ class Refusal(StrEnum):
     PASSKEY_CHALLENGE = (
         "passkey_challenge",
         "WebAuthn Level 3 §13.4.3",
-        "The challenge is not this page's, is too old, or was used before.",
+        "The challenge was not made for this page or app, is too old, or was used before.",
+    )
+    PASSKEY_ORIGIN = (
+        "passkey_origin",
+        "WebAuthn Level 3 §13.4.9",
+        "The passkey was asked for at an origin that is neither this server's nor, at /api, the app's.",
     )
     PASSKEY_UNPROVEN = "passkey_unproven", "WebAuthn Level 3 §7", "What the passkey signed is not what was asked for."
     PASSKEY_UNVERIFIED = "passkey_unverified", "WebAuthn Level 3 §7", "The passkey did not verify its user."
@@ -308,6 +313,11 @@ class Refusal(StrEnum):
         "passkey_copied",
         "WebAuthn Level 3 §6.1.1",
         "The passkey's counter went back: there may be a copy.",
+    )
+    PASSKEY_NOT_OFFERED = (
+        "passkey_not_offered",
+        "DESIGN §2",
+        "There is no passkey to ask for: not at this issuer, not by this app, or the user has none.",
     )
     PASSKEY_KNOWN = "passkey_known", "WebAuthn Level 3 §7.1", "The passkey is somebody's already."
     PASSKEYS_TOO_MANY = "passkeys_too_many", "DESIGN §8", "The account has as many passkeys as it can have."

@@ -13,7 +13,16 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from authserver.settings.mail import INBOX, Sender, Smtp, parse_sender, parse_smtp_url
-from authserver.settings.types import Destinations, LogLevel, Networks, Seconds, is_loopback_host, seconds, setting
+from authserver.settings.types import (
+    AndroidOrigins,
+    Destinations,
+    LogLevel,
+    Networks,
+    Seconds,
+    is_loopback_host,
+    seconds,
+    setting,
+)
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
@@ -91,6 +100,11 @@ class Settings(BaseSettings):
         ClientRegistration.OFF, "Who may register clients at /register (RFC 7591).", "off, token or open"
     )
     sign_up: SignUp = setting(SignUp.OFF, "Who may make an account for themselves at /signup.", "off or open")
+    passkey_origins: AndroidOrigins = setting(
+        (),
+        "The organisation's Android apps whose passkeys /api takes; pages and iOS apps need no setting.",
+        "android:apk-key-hash: and the SHA-256 of the app's certificate in base64url (43 characters), comma-separated",
+    )
     breached_passwords_url: str | None = setting(
         None,
         "Where new passwords are looked up among leaked ones, five digits of a SHA-1 at a time; empty: nowhere.",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_ANDROID_ORIGIN: Final = re.compile(r"android:apk-key-hash:([A-Za-z0-9_-]{43})")
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([0-9a-f:]+)\]|([a-z0-9.-]+)):([1-9][0-9]{0,4})")
 
 
@@ -60,6 +62,14 @@ def _parse_destination(value: object) -> object:
     return Destination(match[1] or match[2], int(match[3])) if match else ip_network(value)
 
 
+def _check_android_origin(value: str) -> str:
+    """Take the base64url of a SHA-256 in its one spelling: what an app says is compared with it to the letter."""
+    match = _ANDROID_ORIGIN.fullmatch(value)
+    if match is None or urlsafe_b64encode(urlsafe_b64decode(match[1] + "=")).decode() != match[1] + "=":
+        raise ValueError
+    return value
+
+
 def _in_capitals(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -67,6 +77,9 @@ def _in_capitals(value: object) -> object:
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_in_capitals)]
 Seconds = Annotated[timedelta, BeforeValidator(_parse_seconds)]
 Networks = Annotated[tuple[Annotated[IpNetwork, BeforeValidator(_parse_network)], ...], BeforeValidator(_parse_list)]
+AndroidOrigins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_android_origin)], ...], BeforeValidator(_parse_list)
+]
 Destinations = Annotated[
     tuple[Annotated[IpNetwork | Destination, BeforeValidator(_parse_destination)], ...], BeforeValidator(_parse_list)
 ]

@@ -14,7 +14,8 @@ from authserver.ids import uuid7
 from authserver.oauth.errors import ErrorCode, OAuthError, Refusal
 from authserver.oauth.gate import may_issue
 from authserver.oauth.mailed_code_rules import Purpose
-from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS
+from authserver.oauth.passkey_rules import AMR_PASSKEY
+from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS, strengthen
 from authserver.oauth.values import User
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
@@ -22,13 +23,15 @@ from authserver.steps.even_time import even_time
 from authserver.steps.granting import Basis, begin_grant, build_authorization, with_places
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
+from authserver.steps.passkeys import ask_app_second_factor, find_app_party, get_app_party, in_app, prove
 from authserver.steps.second_factor import begin_pending, redeem, sign_in_over
 from authserver.steps.sign_up import delivery_of
 from authserver.steps.usernames import substitute_name
-from authserver.store import clients, grants, second_factors, users
+from authserver.store import clients, grants, passkeys, second_factors, users
 from authserver.web.page_language import current_language
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from authserver.feature import Call
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from authserver.oauth.resource import Target
     from authserver.oauth.second_factor_rules import PendingSignIn
     from authserver.oauth.values import Authorization, Client
+    from authserver.passkeys import Assertion
     from authserver.steps.login import ProvenByPassword
     from authserver.store.engine import Tx
 
@@ -60,9 +64,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """The password was right, and the second factor is awaited; ``auth_session`` is what the app brings along then."""
+    """The password was right, and the second factor is awaited; ``auth_session`` is what the app brings along then.
+
+    ``following`` names what will do, one of these: a code is always taken, a passkey where the user has one.
+    """
 
     auth_session: str
+    following: str
 
 
 async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, target: Target) -> Authorization | Waiting:
@@ -75,7 +83,8 @@ async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, targ
             if await second_factors.has_second_factor(tx, user.id):
                 app = (client.client_id, hash_secret(auth_session))
                 await begin_pending(call, tx, user, amr=AMR_PASSWORD, app=app)
-                return Waiting(auth_session=auth_session)
+                takes_passkey = find_app_party(call, client) is not None and await passkeys.has_any(tx, user.id)
+                return Waiting(auth_session=auth_session, following="totp passkey" if takes_passkey else "totp")
             return await begin_app_grant(call, tx, client, user, target, event="user_signed_in")
 
     return await with_places(call, begin)
@@ -84,18 +93,76 @@ async def sign_in_app(call: Call, client: Client, proven: ProvenByPassword, targ
 async def finish_app_sign_in(call: Call, client: Client, auth_session: str, text: str, target: Target) -> Authorization:
     """Take the second factor in the app that the first one was given in, and begin the grant; raise as ``redeem``."""
 
-    async def find(tx: Tx) -> PendingSignIn:
-        pending = await second_factors.find_pending_of_app(tx, hash_secret(auth_session), client.client_id)
-        if pending is None:
-            raise sign_in_over()
-        return pending
-
     async def fulfil(tx: Tx, _: PendingSignIn, user: User, amr: tuple[str, ...]) -> Authorization:
         return await begin_app_grant(
             call, tx, client, user, target, event="user_signed_in", acr=ACR_TWO_FACTORS, amr=amr
         )
 
+    find = partial(_get_waiting, client, auth_session)
     return await with_places(call, partial(redeem, call, text, find=find, fulfil=fulfil))
+
+
+async def ask_for_passkey(call: Call, client: Client, auth_session: str) -> Mapping[str, object]:
+    """Return what the app asks a browser or phone for, after the password. Raise ``SECOND_FACTOR_OVER``."""
+    async with call.services.engine.read() as tx:
+        pending = await _get_waiting(client, auth_session, tx)
+        allowed = await passkeys.list_of_user(tx, pending.user_id)
+    return ask_app_second_factor(call, client, pending, allowed)
+
+
+async def sign_in_app_by_passkey(call: Call, client: Client, assertion: Assertion, target: Target) -> Authorization:
+    """Begin the grant of whoever's passkey has signed for this app; raise as ``prove``. It is two factors by itself."""
+    party = get_app_party(call, client)
+
+    async def work(tx: Tx) -> Authorization:
+        user = await prove(call, tx, assertion, party, in_app(client))
+        return await begin_app_grant(
+            call, tx, client, user, target, event="user_signed_in", acr=ACR_TWO_FACTORS, amr=AMR_PASSKEY
+        )
+
+    return await _begin(call, work)
+
+
+async def finish_app_sign_in_by_passkey(
+    call: Call, client: Client, auth_session: str, assertion: Assertion, target: Target
+) -> Authorization:
+    """Take a passkey in place of the code; raise as ``prove``, or ``SECOND_FACTOR_OVER``."""
+    party = get_app_party(call, client)
+
+    async def work(tx: Tx) -> Authorization:
+        pending = await _get_waiting(client, auth_session, tx)
+        user = await prove(call, tx, assertion, party, in_app(client, pending), of=pending.user_id)
+        if not await second_factors.claim_pending(tx, pending):
+            raise sign_in_over()
+        amr = strengthen(pending.amr, "pop")
+        return await begin_app_grant(
+            call, tx, client, user, target, event="user_signed_in", acr=ACR_TWO_FACTORS, amr=amr
+        )
+
+    return await _begin(call, work)
+
+
+async def _begin(call: Call, work: Callable[[Tx], Awaitable[Authorization]]) -> Authorization:
+    """Return what ``work`` makes of a passkey. A refusal commits: the challenge stays used."""
+
+    async def attempt(tx: Tx) -> Authorization | OAuthError:
+        try:
+            return await work(tx)
+        except OAuthError as error:
+            return error
+
+    result = await with_places(call, partial(call.services.engine.retrying, attempt))
+    if isinstance(result, OAuthError):
+        raise result
+    return result
+
+
+async def _get_waiting(client: Client, auth_session: str, tx: Tx) -> PendingSignIn:
+    """Return the sign-in that an ``auth_session`` stands for, in the app that began it."""
+    pending = await second_factors.find_pending_of_app(tx, hash_secret(auth_session), client.client_id)
+    if pending is None:
+        raise sign_in_over()
+    return pending
 
 
 async def open_account(call: Call, client: Client, account: AppAccount, target: Target) -> Opened:

@@ -12,7 +12,7 @@ from authserver.oauth.passkey_rules import MAX_PASSKEYS, Passkey, suggest_name
 from authserver.passkeys import build_creation, check_registration, find_relying_party, parse_registration
 from authserver.steps.account import hold_account
 from authserver.steps.audit_trail import record
-from authserver.steps.passkeys import claim_challenge, get_relying_party, make_challenge
+from authserver.steps.passkeys import Occasion, claim_challenge, get_relying_party, make_challenge
 from authserver.steps.second_factor import tell_of_change
 from authserver.steps.sign_out import end_all
 from authserver.store import passkeys
@@ -39,7 +39,7 @@ def ask_passkey(call: Call, visit: Visit, known: Sequence[Passkey]) -> str | Non
     user = visit.user
     creation = build_creation(
         party,
-        make_challenge(call, _ADD, visit.session.id.bytes),
+        make_challenge(call, _adding(visit)),
         user_id=user.id,
         name=user.username,
         display_name=user.name or user.username,
@@ -51,8 +51,8 @@ def ask_passkey(call: Call, visit: Visit, known: Sequence[Passkey]) -> str | Non
 async def add_passkey(call: Call, visit: Visit, text: str) -> None:
     """Store a new passkey of the user.
 
-    Raise ``PARAMETER_MALFORMED``, ``PASSKEY_CHALLENGE``, ``PASSKEY_UNPROVEN``, ``PASSKEY_UNVERIFIED``,
-    ``PASSKEY_KNOWN`` or ``PASSKEYS_TOO_MANY``. A refusal commits: the challenge stays used.
+    Raise ``PARAMETER_MALFORMED``, ``PASSKEY_CHALLENGE``, ``PASSKEY_ORIGIN``, ``PASSKEY_UNPROVEN``,
+    ``PASSKEY_UNVERIFIED``, ``PASSKEY_KNOWN`` or ``PASSKEYS_TOO_MANY``. A refusal commits: the challenge stays used.
     """
     registration = parse_registration(text)
     async with call.services.engine.begin() as tx:
@@ -93,10 +93,14 @@ async def remove_passkey(call: Call, visit: Visit, passkey_id: UUID) -> bool:
     return True
 
 
+def _adding(visit: Visit) -> Occasion:
+    return Occasion(what=_ADD, binding=visit.session.id.bytes)
+
+
 async def _store(call: Call, tx: Tx, visit: Visit, registration: Registration) -> Passkey:
     """Decide on a new passkey and store it; the user's row is held."""
     party = get_relying_party(call)
-    await claim_challenge(call, tx, registration.challenge, _ADD, visit.session.id.bytes)
+    await claim_challenge(call, tx, registration.challenge, _adding(visit))
     key = check_registration(registration, party)
     if len(await passkeys.list_of_user(tx, visit.user.id)) >= MAX_PASSKEYS:
         raise OAuthError(ErrorCode.ACCESS_DENIED, "there are as many as there can be", Refusal.PASSKEYS_TOO_MANY)

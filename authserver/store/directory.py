@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from time import monotonic as system_monotonic
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from authserver.logs import get_logger
+from authserver.oauth.redirect_uri import web_origins
 from authserver.phases import UnavailableError
 from authserver.store import clients, resources, state, upstream_providers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
 
     from sqlalchemy import Row
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MISS_INTERVAL: Final = 0.1  # seconds: strangers' client ids cost at most ten polls a second
 _NEVER: Final = -1
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 log = get_logger(__name__)
 
@@ -49,6 +48,7 @@ class Directory:
         self._providers: tuple[Provider, ...] = ()
         self._origins: frozenset[str] = frozenset()
         self._first_party_origins: frozenset[str] = frozenset()
+        self._passkey_origins: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
         self._polled_at = self._confirmed_at = float("-inf")
 
@@ -121,6 +121,11 @@ class Directory:
         return origin in self._first_party_origins
 
     @property
+    def passkey_origins(self) -> frozenset[str]:
+        """The origins of the organisation's own apps, also of those whose script asks their own server only."""
+        return self._passkey_origins
+
+    @property
     def age(self) -> float:
         """Return for how many seconds nothing has been confirmed."""
         return self._monotonic() - self._confirmed_at
@@ -158,9 +163,10 @@ class Directory:
         self._resources = {resource.identifier: resource for resource in known_resources}
         self._every_resource = tuple(self._resources.values())
         self._providers = tuple(provider for provider in providers if provider.is_active)
-        self._origins = frozenset(origin for client in known.values() for origin in _origins(client))
         own = [client for client in known.values() if client.first_party]
-        self._first_party_origins = frozenset(origin for client in own for origin in _origins(client))
+        self._origins = _origins(client for client in known.values() if client.is_public)
+        self._first_party_origins = _origins(client for client in own if client.is_public)
+        self._passkey_origins = _origins(own)
         for callback in self._callbacks:
             await callback()
         self._version = current.version
@@ -177,18 +183,6 @@ def _read(row: Row[Any], secrets: Mapping[str, tuple[ClientSecret, ...]]) -> Cli
         return None
 
 
-def _origins(client: Client) -> set[str]:
-    """Return the origins at which a public client's pages live: https, or http on loopback."""
-    if not client.is_public or not client.is_active:
-        return set()
-    return {origin for uri in client.redirect_uris if (origin := _origin(uri)) is not None}
-
-
-def _origin(uri: str) -> str | None:
-    """Return the origin of a web address, None where it has none or, written by hand, cannot be read."""
-    try:
-        part = urlsplit(uri)
-    except ValueError:
-        return None
-    is_web = part.scheme == "https" or (part.scheme == "http" and part.hostname in _LOOPBACK)
-    return f"{part.scheme}://{part.netloc.lower()}" if is_web else None
+def _origins(clients: Iterable[Client]) -> frozenset[str]:
+    """Return the origins at which pages of these clients live that may be served."""
+    return frozenset(origin for client in clients if client.is_active for origin in web_origins(client))

@@ -30,6 +30,14 @@ NAMED: Final = frozenset(
         Refusal.MAILED_CODE_USED,
         Refusal.MAILED_CODE_WRONG,
         Refusal.METHOD_NOT_ALLOWED,
+        Refusal.PASSKEY_CHALLENGE,
+        Refusal.PASSKEY_COPIED,
+        Refusal.PASSKEY_NOT_OFFERED,
+        Refusal.PASSKEY_OF_ANOTHER,
+        Refusal.PASSKEY_ORIGIN,
+        Refusal.PASSKEY_UNKNOWN,
+        Refusal.PASSKEY_UNPROVEN,
+        Refusal.PASSKEY_UNVERIFIED,
         Refusal.PASSWORD_REFUSED,
         Refusal.PASSWORD_WRONG,
         Refusal.PATH_UNKNOWN,
@@ -78,7 +86,7 @@ class SecondFactorNeededError(OAuthError):
     """The password was right, and there are no tokens yet: the next request brings ``auth_session`` and the factor."""
 
     def __init__(self, auth_session: str, following: str) -> None:
-        """Keep the secret that stands for the sign-in under way, and the word for what it waits for."""
+        """Keep the secret that stands for the sign-in under way, and the words for what it waits for, one of them."""
         super().__init__(
             ErrorCode.ACCESS_DENIED,
             "the password is right; the second factor is missing",

@@ -91,7 +91,7 @@ CHANGED = {
     "user not verified": ({"flags": PRESENT}, "passkey_unverified", "fingerprint"),
     "user not there": ({"flags": VERIFIED}, "passkey_unproven", "cannot be used here"),
     "another RP ID": ({"rp_id": "example.net"}, "passkey_unproven", "cannot be used here"),
-    "another origin": ({"origin": "https://id.example.net"}, "passkey_unproven", "cannot be used here"),
+    "another origin": ({"origin": "https://id.example.net"}, "passkey_origin", "cannot be used here"),
     "a sign-in's type": ({"type": "webauthn.get"}, "passkey_unproven", "cannot be used here"),
     "in a frame of another site": ({"client_data": {"crossOrigin": True}}, "passkey_unproven", "cannot be used here"),
     "a made-up challenge": ({"client_data": {"challenge": "AAAA"}}, "passkey_challenge", "open for a long time"),

@@ -37,6 +37,7 @@ _DONE: Final = {
 _PROBLEMS: Final[Mapping[Refusal, str]] = {
     Refusal.PARAMETER_MALFORMED: "refused",
     Refusal.PASSKEY_CHALLENGE: "stale",
+    Refusal.PASSKEY_ORIGIN: "refused",
     Refusal.PASSKEY_UNPROVEN: "refused",
     Refusal.PASSKEY_UNVERIFIED: "unverified",
     Refusal.PASSKEY_KNOWN: "known",

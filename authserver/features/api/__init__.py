@@ -5,6 +5,7 @@ from typing import Final
 from authserver.feature import Endpoint, Feature, Link
 from authserver.features.api.endpoint import api, document
 from authserver.features.api.problem_pages import documentation, problem
+from authserver.features.api.related_origins import related_origins
 from authserver.language import N_
 
 _GET = frozenset({"GET"})
@@ -13,6 +14,7 @@ _POST = frozenset({"POST"})
 # A test holds this table against the application's routes; here it costs no import of FastAPI.
 PATHS: Final = {
     "/api/login": _POST,
+    "/api/login/passkey": _POST,
     "/api/refresh": _POST,
     "/api/logout": _POST,
     "/api/register": _POST,
@@ -33,6 +35,7 @@ FEATURE = Feature(
             for path, methods in PATHS.items()
         ),
         Endpoint(path="/openapi.json", methods=_GET, handler=document, cors="public"),
+        Endpoint(path="/.well-known/webauthn", methods=_GET, handler=related_origins),
         Endpoint(path="/docs", methods=_GET, handler=documentation, errors="page"),
         Endpoint(path="/docs/problems/*", methods=_GET, handler=problem, errors="page"),
     ),

@@ -11,7 +11,7 @@ _SCHEMA: Final = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__na
 _MEANINGS: Final = {
     400: "The request cannot be read, or a token or code in it is not valid.",
     401: "The access token is missing, has expired or was revoked; at `/api/login` the second factor is missing.",
-    403: "The password, the code or the app's secret is wrong, or this is not for this app or account.",
+    403: "The password, the code, the passkey or the app's secret is wrong, or this is not for this app or account.",
     415: "The body is not JSON.",
     422: "Members of the body cannot be taken; `errors` names them all.",
     429: "Too many tries; `Retry-After` says for how many seconds to wait.",

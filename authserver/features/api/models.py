@@ -9,6 +9,9 @@ from uuid import UUID  # noqa: TC003 - the same
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from authserver.features.api import passkey_models
+from authserver.features.api.passkey_models import SignedPasskey  # noqa: TC001 - the same
+
 _EXAMPLE_ID: Final = "01890000-0000-7000-8000-00000000000a"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=320)]
@@ -17,8 +20,8 @@ Name = Annotated[str, StringConstraints(max_length=200)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=32), Field(examples=["482 913"])]
 
 
-def _example(**members: Any) -> ConfigDict:  # noqa: ANN401 - JSON
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [members]})
+def _example(*others: dict[str, Any], **members: Any) -> ConfigDict:  # noqa: ANN401 - JSON
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [members, *others]})
 
 
 class ClientRequest(BaseModel):
@@ -29,11 +32,24 @@ class ClientRequest(BaseModel):
 
 
 class LoginRequest(ClientRequest):
-    """A user name or a verified e-mail address, and its password; or the second step: `auth_session` and `code`."""
+    """A user name or a verified e-mail address, and its password; or a passkey alone.
 
-    model_config = _example(client_id="demo-phone", username="ann@example.org", password="correct horse ann")  # noqa: S106
+    The second step has an `auth_session` in place of name and password, and the `code` or a `passkey`.
+    """
+
+    model_config = _example(
+        {"client_id": "demo-phone", "passkey": passkey_models.EXAMPLE},
+        {"client_id": "demo-phone", "auth_session": "asf_…", "code": "482 913"},
+        {"client_id": "demo-phone", "auth_session": "asf_…", "passkey": passkey_models.EXAMPLE},
+        client_id="demo-phone",
+        username="ann@example.org",
+        password="correct horse ann",  # noqa: S106
+    )
 
     auth_session: Annotated[Secret | None, Field(description="From the 401 that asked for a second factor.")] = None
+    passkey: Annotated[SignedPasskey | None, Field(description="Signed for a challenge of `/api/login/passkey`.")] = (
+        None
+    )
     code: Annotated[
         Annotated[str, StringConstraints(min_length=1, max_length=64)] | None,
         Field(description="Of the authenticator app, or a recovery code.", examples=["482 913"], validate_default=True),
@@ -46,9 +62,11 @@ class LoginRequest(ClientRequest):
     @field_validator("code")
     @classmethod
     def _belongs_to_a_session(cls, code: str | None, info: ValidationInfo) -> str | None:
-        """Take a code and the session it is for together or not at all."""
+        """Take a code and the session it is for together or not at all, and none where a passkey stands for it."""
         has_session = info.data.get("auth_session") is not None
-        if code is None and has_session:
+        if code is not None and _has_passkey(info):
+            raise PydanticCustomError("malformed", "the passkey stands for it already")
+        if code is None and has_session and not _has_passkey(info):
             raise PydanticCustomError("missing", "Field required")
         if code is not None and not has_session:
             raise PydanticCustomError("malformed", "a code comes with the auth_session it was asked for with")
@@ -57,13 +75,27 @@ class LoginRequest(ClientRequest):
     @field_validator("username", "password")
     @classmethod
     def _belongs_to_the_first_step(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Ask for both where no session is brought along, and for neither where one is."""
+        """Ask for both where neither a session nor a passkey is brought along, and for none where one is."""
         has_session = info.data.get("auth_session") is not None
-        if value is None and not has_session:
+        standing = "auth_session" if has_session else "passkey" if _has_passkey(info) else None
+        if value is None and standing is None:
             raise PydanticCustomError("missing", "Field required")
-        if value is not None and has_session:
-            raise PydanticCustomError("malformed", "the auth_session stands for it already")
+        if value is not None and standing is not None:
+            raise PydanticCustomError("malformed", "the {standing} stands for it already", {"standing": standing})
         return value
+
+
+def _has_passkey(info: ValidationInfo) -> bool:
+    """Tell whether a passkey came along, one that could not be read too: that has a fault of its own."""
+    return info.data.get("passkey", ...) is not None
+
+
+class PasskeyRequest(ClientRequest):
+    """Which app asks for a passkey; after the password also the `auth_session` of the sign-in that waits for one."""
+
+    model_config = _example(client_id="demo-phone")
+
+    auth_session: Annotated[Secret | None, Field(description="From the 401 that asked for a second factor.")] = None
 
 
 class RegisterRequest(ClientRequest):

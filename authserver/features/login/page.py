@@ -39,6 +39,7 @@ _PROBLEMS: Final[Mapping[Refusal, tuple[str, int]]] = {
     Refusal.PASSKEY_UNKNOWN: ("passkey_unknown", 422),
     Refusal.PASSKEY_CHALLENGE: ("stale", 422),
     Refusal.PASSKEY_OF_ANOTHER: ("passkey_refused", 422),
+    Refusal.PASSKEY_ORIGIN: ("passkey_refused", 422),
     Refusal.PASSKEY_UNPROVEN: ("passkey_refused", 422),
     Refusal.PASSKEY_UNVERIFIED: ("passkey_refused", 422),
     Refusal.PASSKEY_COPIED: ("passkey_refused", 422),
