@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from authserver.settings import ClientRegistration, Destination, Settings, SettingsError, describe, load_settings
 
 ISSUER = {"AUTHSERVER_ISSUER": "https://issuer.example"}
+ANDROID = "android:apk-key-hash:ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
 
 
 def errors_of(environ, cwd, **kwargs):
@@ -89,6 +90,12 @@ def test_lists_are_comma_separated_and_may_be_arrays_in_the_file(tmp_path):
         Destination("::1", 80),
         ip_network("127.0.0.1/32"),
     )
+
+
+def test_android_apps_are_named_by_their_certificates(tmp_path):
+    environ = {**ISSUER, "AUTHSERVER_PASSKEY_ORIGINS": f"{ANDROID},\n{ANDROID[:-1]}E"}
+    assert load_settings(environ, tmp_path).passkey_origins == (ANDROID, f"{ANDROID[:-1]}E")
+    assert load_settings(ISSUER, tmp_path).passkey_origins == ()
 
 
 def test_another_file_can_be_named_and_must_then_exist(tmp_path):
@@ -247,6 +254,13 @@ def test_an_issuer_has_one_spelling_and_nothing_but_scheme_host_and_port(issuer,
         ("OUTBOUND_ALLOW", "https://host:443"),
         ("OUTBOUND_CA_FILE", "/nonexistent/ca.pem"),
         ("LOG_LEVEL", "LOUD"),
+        ("PASSKEY_ORIGINS", "https://app.example"),
+        ("PASSKEY_ORIGINS", "android:apk-key-hash:"),
+        ("PASSKEY_ORIGINS", ANDROID + "="),
+        ("PASSKEY_ORIGINS", ANDROID[:-1] + "1"),
+        ("PASSKEY_ORIGINS", ANDROID.upper()),
+        ("PASSKEY_ORIGINS", f"{ANDROID} {ANDROID}"),
+        ("PASSKEY_ORIGINS", "android:apk-key-hash:" + ":".join(["BA"] * 32)),
         ("DATABASE_URL", "sqlite:///"),
         ("DATABASE_URL", "sqlite://memory"),
         ("REFRESH_TOKEN_IDLE_LIFETIME", "2592001"),

@@ -47,9 +47,23 @@ class Demo:
     issuer: str
     api: str
     app: str
+    folder: Path  # where it keeps its data
     spa: str = "http://localhost:9003"  # as the demo's client is registered; a test starts it
     username: str = "ann@example.org"
     password: str = "correct horse ann"
+
+    def command(self, *arguments):
+        """Run a command of the server's beside it, and return what it printed."""
+        stem = "dev" if self.issuer.endswith(":9000") else f"dev-{urlsplit(self.issuer).port}"
+        environment = _environment() | {
+            "AUTHSERVER_ISSUER": self.issuer,
+            "AUTHSERVER_DATABASE_URL": f"sqlite:///var/{stem}.sqlite3",
+            "AUTHSERVER_SEALING_KEY_FILE": f"var/{stem}-sealing.key",
+        }
+        command = [sys.executable, "-m", "authserver", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, check=True, text=True, capture_output=True
+        ).stdout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +81,11 @@ class Visitor:
         """Write what is to be seen to docs/images."""
         IMAGES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=IMAGES / f"{what}-{self.name}.png", full_page=True, animations="disabled")
+
+
+def _environment():
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")}
+    return own | {"PYTHONPATH": str(ROOT)}
 
 
 def choose_ports():
@@ -97,17 +116,14 @@ def demo(tmp_path_factory):
     ports = choose_ports()
     issuer, api, app = (f"http://localhost:{port}" for port in ports)
     options = [f"--{name}={port}" for name, port in zip(("port", "api-port", "web-port"), ports, strict=True)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")} | {
-        "PYTHONPATH": str(ROOT),
-        "AUTHSERVER_ADDRESS_LIMIT_SCALE": "20",  # all these people sit behind one address
-    }
+    environment = _environment() | {"AUTHSERVER_ADDRESS_LIMIT_SCALE": "20"}  # all these people sit behind one address
     with (folder / "log").open("wb") as log:
         command = [sys.executable, "-m", "authserver", "dev", *options]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             for address in (f"{issuer}/.well-known/openid-configuration", f"{api}/healthz", f"{app}/healthz"):
                 wait_for(address, process)
-            yield Demo(issuer=issuer, api=api, app=app)
+            yield Demo(issuer=issuer, api=api, app=app, folder=folder)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)

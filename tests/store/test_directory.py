@@ -242,3 +242,19 @@ async def test_scripts_of_public_clients_origins_may_ask_and_no_others(engine, d
         await clients.set_disabled(tx, CLIENT.client_id, NOW)
     await directory.refresh()
     assert not directory.is_allowed_origin(origin), "a client that was turned off has no origin"
+
+
+@pytest.mark.attack(116)
+async def test_passkeys_are_for_the_organisations_own_apps_also_for_those_that_ask_by_their_server(engine, directory):
+    own = replace(OTHER, first_party=True, token_endpoint_auth_method=AuthMethod.BASIC)
+    uris = ("https://shop.example/callback", "com.example.app:/callback")
+    async with engine.begin() as tx:
+        await clients.update(tx, replace(CLIENT, first_party=False))
+        await clients.add(tx, replace(own, redirect_uris=uris))
+    await directory.refresh()
+    assert directory.passkey_origins == {"https://shop.example"}
+    assert not directory.is_first_party_origin("https://shop.example")
+    async with engine.begin() as tx:
+        await clients.set_disabled(tx, OTHER.client_id, NOW)
+    await directory.refresh()
+    assert directory.passkey_origins == frozenset()
