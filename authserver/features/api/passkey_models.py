@@ -25,7 +25,7 @@ Binary = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern
 
 
 class SignedResponse(BaseModel):
-    """What the passkey signed, and with what (AuthenticatorAssertionResponseJSON, WebAuthn Level 3 §5.1.8)."""
+    """What the passkey signed, and with what (AuthenticatorAssertionResponseJSON, WebAuthn Level 3 §5.1)."""
 
     clientDataJSON: Binary
     authenticatorData: Binary
@@ -34,7 +34,7 @@ class SignedResponse(BaseModel):
 
 
 class SignedPasskey(BaseModel):
-    """What a browser or phone answers (AuthenticationResponseJSON, WebAuthn Level 3 §5.1.8): `credential.toJSON()`.
+    """What a browser or phone answers (AuthenticationResponseJSON, WebAuthn Level 3 §5.1): `credential.toJSON()`.
 
     Members that are not named here are passed over.
     """
