@@ -36,4 +36,9 @@ def is_same_mailbox(one: str, other: str) -> bool:
     >>> is_same_mailbox("Ann@example.org", "ann@EXAMPLE.org"), is_same_mailbox("ann@faß.example", "ann@fass.example")
     (True, False)
     """
-    return one.encode().lower() == other.encode().lower()
+    return mailbox_key(one) == mailbox_key(other)
+
+
+def mailbox_key(address: str) -> str:
+    """Return what all spellings of one mailbox have in common, and no other mailbox's."""
+    return address.encode().lower().decode()

@@ -192,14 +192,14 @@ class GrantType(Protocol):
 class Link:
     """A line that people see on the front page or the login page; ``label`` is a message id (``N_("…")``).
 
-    On the login page ``/{id}`` of an app's sign-in under way is added where the page behind it goes on with that.
-    ``is_of_use`` tells whether there is anything behind it at present.
+    On the login page ``/{id}`` of an app's sign-in under way is added where the page behind it goes on with that. A line
+    that is not offered at present is left out.
     """
 
     label: str
     path: str
     goes_on: bool = False
-    is_of_use: Callable[[Services], bool] = field(default=lambda _: True)
+    is_offered: Callable[[Services], bool] = field(default=lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ async def list_mails(
 ) -> None:
     """List mails, the youngest first. What they say is sealed, and gone once they have been sent.
 
-    Each is kept for a week after it was sent, failed, or expired with its code.
+    Each is kept for a week after it was sent, failed, or expired with what it held.
     """
     async with open_desk(terminal) as desk:
         user_id = (await users.get(desk.operator, user)).id if user is not None else None
@@ -70,7 +70,7 @@ async def retry(
 ) -> None:
     """Have a mail tried now that failed, or that waits for its next try. A running server sends it.
 
-    A code that has expired is never sent.
+    A code or an invitation that has expired is never sent.
     """
     if (mail_id is None) != all_failed:
         raise CommandFailedError("Name one mail, or --all-failed.", exit_code=WRONG_USAGE)

@@ -10,6 +10,7 @@ from authserver.oauth.values import Client, Grant, Resource, Session, User
 from authserver.operations.key_revocation import Revocation
 from authserver.operations.keys import KeyListing, Rotation
 from authserver.operations.users import Cut
+from authserver.store.invitations import Invitation
 from authserver.store.logout_notices import LogoutNotice
 from authserver.store.outbox_queue import QueuedMail
 from authserver.store.registration_tokens import RegistrationToken
@@ -136,6 +137,18 @@ def record_registration_token(token: RegistrationToken) -> Record:
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
+    }
+
+
+def record_invitation(invitation: Invitation, now: datetime) -> Record:
+    """Return an invitation's members, the address first: that is what it is revoked by."""
+    return {
+        "email": invitation.email,
+        "id": invitation.id,
+        "status": invitation.state(now),
+        "created_at": invitation.created_at,
+        "expires_at": invitation.expires_at,
+        "accepted_at": invitation.accepted_at,
     }
 
 

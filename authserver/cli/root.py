@@ -30,6 +30,7 @@ NOUNS: Final = {
     "resources": ("resources", "Register the APIs that tokens are for."),
     "providers": ("providers", "Let people sign in through other providers, such as GitHub."),
     "users": ("users", "Look after people's accounts."),
+    "invitations": ("invitations", "Invite people to make an account."),
     "registration-tokens": ("registration_tokens", "Let apps register themselves at /register."),
     "grants": ("grants", "See and take back what users gave to apps."),
     "sessions": ("sessions", "See and end the browsers in which people are signed in."),

@@ -181,6 +181,21 @@ def _sign_up_known_address(letter: Letter) -> Content:
     )
 
 
+def _invitation(letter: Letter) -> Content:
+    until = format_time(letter.expires_at or letter.created_at, letter.language, UTC)
+    app = letter.get("app")
+    return Content(
+        subject=letter.words("You are invited to %(app)s", app=letter.app),
+        paragraphs=(
+            letter.words("You can make an account at %(host)s with this e-mail address.", host=letter.host),
+            *((letter.words("With it you sign in to %(app)s.", app=app),) if app else ()),
+            letter.words("The invitation is open until %(time)s.", time=until),
+        ),
+        links=(Link(label=letter.words("Create an account"), href=letter.get("link")),),
+        not_you=letter.words("You did not expect this? Ignore it: without you no account is made."),
+    )
+
+
 def _account_exists_notice(letter: Letter) -> Content:
     return Content(
         subject=letter.words("Somebody used your e-mail address"),
@@ -302,6 +317,7 @@ def _notice(
 _BUILDERS: Final[Mapping[str, Callable[[Letter], Content]]] = {
     "verify_email": _verify_email,
     "sign_up_known_address": _sign_up_known_address,
+    "invitation": _invitation,
     "reset_password": _reset_password,
     "login_code": _login_code,
     "password_changed": _password_changed,

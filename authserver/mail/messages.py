@@ -29,7 +29,7 @@ FACTOR_CHANGES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What a kind of mail is made of. One that ``expires`` carries a code, and is dropped rather than sent late."""
+    """What a kind of mail is made of. One that ``expires`` (codes, invitations) is dropped rather than late."""
 
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
@@ -53,6 +53,7 @@ class Envelope:
 KINDS: Final[Mapping[str, Kind]] = {
     "verify_email": Kind(required=ASKED_BY | {"code"}, optional=frozenset({"app", "link", "stop_link"}), expires=True),
     "sign_up_known_address": Kind(required=ASKED_BY, optional=frozenset({"app"})),
+    "invitation": Kind(required=frozenset({"link"}), optional=frozenset({"app"}), expires=True),
     "reset_password": Kind(
         required=ASKED_BY | {"code", "link"}, optional=frozenset({"app", "stop_link"}), expires=True
     ),
@@ -83,7 +84,7 @@ def check(kind: str, parameters: Mapping[str, str], *, expires: bool, issuer: st
     if missing or unknown:
         raise ValueError(f"{kind}: missing parameters {sorted(missing)}, unknown parameters {sorted(unknown)}")
     if known.expires and not expires:
-        raise ValueError(f"{kind}: a mail with a code says when the code expires")
+        raise ValueError(f"{kind}: a mail that is of no use later says from when")
     if kind == "factor_changed" and parameters["change"] not in FACTOR_CHANGES:
         raise ValueError(f"{kind}: change is one of {sorted(FACTOR_CHANGES)}")
     for name in LINKS & parameters.keys():

@@ -338,6 +338,7 @@ class Refusal(StrEnum):
         "A step was asked for that only comes after the code.",
     )
     ADDRESS_TAKEN = "address_taken", "DESIGN §2", "Another account has verified this e-mail address meanwhile."
+    INVITATION_OVER = "invitation_over", "DESIGN §2", "No invitation is open for the address that was proven."
 
     # sign-in through other providers
     UPSTREAM_PROVIDER_UNKNOWN = "upstream_provider_unknown", "DESIGN §3", "The provider is unknown here, or turned off."
@@ -365,6 +366,7 @@ class Refusal(StrEnum):
     # the JSON API of an organisation's own apps
     CLIENT_NOT_FIRST_PARTY = "client_not_first_party", "DESIGN §2", "The client is not one of the organisation's own."
     FIELDS_INVALID = "fields_invalid", "RFC 9457 §3", "Members of the JSON body cannot be taken."
+    SIGN_UP_BY_INVITATION = "sign_up_by_invitation", "DESIGN §2", "Accounts are made by invitation, at /signup only."
     SIGN_UP_NOT_OFFERED = "sign_up_not_offered", "DESIGN §2", "This client may not make accounts."
     LEGACY_TOKEN_EXPIRED = "legacy_token_expired", "RFC 6749 §6", "A refresh token of the old project is over."
     LEGACY_TOKEN_INVALID = "legacy_token_invalid", "RFC 6749 §6", "This is no refresh token of the old project."

@@ -97,4 +97,4 @@ def _why_not(mail: QueuedMail) -> str:
         case "waiting":
             return "That mail is being sent at this moment."
         case _:
-            return "That mail held a code that has expired: it would be of no use."
+            return "That mail held a code or an invitation that has expired: it would be of no use."

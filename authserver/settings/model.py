@@ -40,6 +40,7 @@ class SignUp(StrEnum):
     """Who may make an account at /signup."""
 
     OFF = "off"
+    INVITE = "invite"  # whoever owns an address that an operator has invited
     OPEN = "open"
 
 
@@ -99,7 +100,11 @@ class Settings(BaseSettings):
     client_registration: ClientRegistration = setting(
         ClientRegistration.OFF, "Who may register clients at /register (RFC 7591).", "off, token or open"
     )
-    sign_up: SignUp = setting(SignUp.OFF, "Who may make an account for themselves at /signup.", "off or open")
+    sign_up: SignUp = setting(
+        SignUp.OFF,
+        "Who may make an account for themselves at /signup; with `invite`, whom `authserver invitations` names.",
+        "off, invite or open",
+    )
     passkey_origins: AndroidOrigins = setting(
         (),
         "The organisation's Android apps whose passkeys /api takes; pages and iOS apps need no setting.",
@@ -193,6 +198,11 @@ class Settings(BaseSettings):
     def keeps_mail(self) -> bool:
         """Tell whether mail stays in the inbox page, as in development."""
         return self.smtp_url == INBOX
+
+    @property
+    def needs_invitation(self) -> bool:
+        """Tell whether an account is made at /signup only by who was invited."""
+        return self.sign_up is SignUp.INVITE
 
     @property
     def sender(self) -> Sender:

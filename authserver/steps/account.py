@@ -122,7 +122,7 @@ def render_account(
         "user_name": visit.user.name or visit.user.username,
         "action": call.facts.path,
         "navigation": [
-            Link(text=pages.words(link.label), href=link.path) for link in links if link.is_of_use(call.services)
+            Link(text=pages.words(link.label), href=link.path) for link in links if link.is_offered(call.services)
         ],
         "done": pages.words(notice) if notice is not None else None,
         "problem": None,

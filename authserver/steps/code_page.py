@@ -31,13 +31,15 @@ class CodePage:
     """What a feature's own code page is called and leads to. ``title`` and ``button`` are message ids.
 
     ``change`` is where another address can be given, ``is_certain`` whether the person is known to have this one: then
-    the page says that the code was sent, and whether it arrived. ``asks_shared_computer`` is for codes that sign in.
+    the page says that the code was sent, and whether it arrived. ``by_invitation``: it says who gets one.
+    ``asks_shared_computer`` is for codes that sign in.
     """
 
     title: str
     button: str
     change: str | None = None
     is_certain: bool = False
+    by_invitation: bool = False
     asks_shared_computer: bool = False
 
 
@@ -65,6 +67,7 @@ async def render_code_page(
         csrf=form_token(call, browser),
         email=code.email,
         is_certain=page.is_certain,
+        by_invitation=page.by_invitation,
         mail_state=state,
         button=call.services.pages.words(page.button),
         change=page.change,

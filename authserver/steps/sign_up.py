@@ -1,7 +1,9 @@
 """Make an account for oneself: the code goes out first, the account exists once it came back (DESIGN §2).
 
 Nothing that is answered before the code tells whether the address is known here: the password is hashed, the row is
-stored and a mail is handed in either way. The owner of a known address hears of it instead of getting a code.
+stored and a mail is handed in either way. The owner of a known address hears of it instead of getting a code. By
+invitation the code goes to invited addresses alone; for the others the mail is taken back, as for whoever asks for a
+new password without an account.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD
 from authserver.steps.mailed_codes import CodeRequest, reserve_visit, send_code
 from authserver.steps.new_password import find_password_fault
 from authserver.steps.usernames import release_address
-from authserver.store import sign_ups, users
+from authserver.store import invitations, sign_ups, users
 from authserver.store.sign_ups import SignUp
 from authserver.web.page_language import current_language
 
@@ -106,7 +108,7 @@ async def begin_sign_up(
         request = CodeRequest(
             purpose=Purpose.VERIFY_EMAIL,
             email=email,
-            delivery=await delivery_of(tx, email),
+            delivery=await delivery_of_sign_up(call, tx, email),
             sign_up_id=sign_up.id,
             browser_hash=browser_hash,
             transaction_id=transaction_id,
@@ -115,8 +117,17 @@ async def begin_sign_up(
         return await send_code(call, tx, request)
 
 
+async def delivery_of_sign_up(call: Call, tx: Tx, email: str) -> Delivery:
+    """Say what leaves for an address that somebody signs up with at /signup; it may need an invitation."""
+    delivery = await delivery_of(tx, email)
+    if not call.services.settings.needs_invitation:
+        return delivery
+    is_invited = await invitations.is_open(tx, email)  # asked for a known address too: it takes as long
+    return delivery if is_invited or delivery == "notice" else "nothing"
+
+
 async def delivery_of(tx: Tx, email: str) -> Delivery:
-    """Say what leaves for an address that somebody signs up with."""
+    """Say what leaves for an address that is to become an account's, whoever lets it."""
     owner = await users.find_owner(tx, email)
     if owner is None:
         return "code"
@@ -127,7 +138,8 @@ async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
     """Make the account of a sign-up whose code was right, and sign it in, in the transaction that used the code.
 
     The address is the username: it is proven, so whoever only claimed it loses the name. Raise ``MAILED_CODE_USED``
-    where the account has been made, and ConflictError where another one has verified the address meanwhile.
+    where the account has been made, ConflictError where another one has verified the address meanwhile, and
+    ``INVITATION_OVER`` where accounts need an invitation and none is open any more.
     """
     sign_up = await sign_ups.claim(tx, code.sign_up_id) if code.sign_up_id is not None else None
     if sign_up is None:
@@ -147,5 +159,21 @@ async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
         updated_at=now,
     )
     await users.add(tx, user)
-    await record(call, tx, "user_signed_up", user_id=user.id, detail={})
+    await record(call, tx, "user_signed_up", user_id=user.id, detail=await _accept_invitation(call, tx, sign_up.email))
     return await begin_session(call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=False)
+
+
+async def _accept_invitation(call: Call, tx: Tx, email: str) -> Mapping[str, object]:
+    """Use up the invitation that an account is made by, and return what the audit says of it.
+
+    Where sign-up is open there need be none. After the account is stored, so that of two browsers that prove one
+    address the second hears that it is taken.
+    """
+    invitation_id = await invitations.accept(tx, email)
+    if invitation_id is not None:
+        return {"invitation": str(invitation_id)}
+    if call.services.settings.needs_invitation:
+        raise OAuthError(
+            ErrorCode.ACCESS_DENIED, "no invitation is open for this address", Refusal.INVITATION_OVER, status=403
+        )
+    return {}

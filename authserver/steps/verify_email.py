@@ -10,7 +10,7 @@ from authserver.oauth.mailed_code_rules import Purpose
 from authserver.steps.audit_trail import record
 from authserver.steps.even_time import even_time
 from authserver.steps.mailed_codes import CodeRequest, redeem_code, resend_code, reserve_visit, send_code
-from authserver.steps.sign_up import delivery_of, make_account
+from authserver.steps.sign_up import delivery_of, delivery_of_sign_up, make_account
 from authserver.steps.upstream_account import make_account as make_upstream_account
 from authserver.steps.usernames import release_address
 from authserver.store import mailed_codes, users
@@ -72,7 +72,9 @@ async def send_another(
     async def decide(tx: Tx, code: MailedCode) -> Delivery:
         if user_id is not None and code.user_id != user_id:
             raise OAuthError(ErrorCode.ACCESS_DENIED, "no such code was asked for here", Refusal.MAILED_CODE_UNKNOWN)
-        if code.sign_up_id is not None or code.upstream_id is not None:
+        if code.sign_up_id is not None:
+            return await delivery_of_sign_up(call, tx, code.email)
+        if code.upstream_id is not None:
             return await delivery_of(tx, code.email)
         if code.user_id is None:  # the sign-up was purged a day ago
             raise OAuthError(ErrorCode.ACCESS_DENIED, "begin again", Refusal.MAILED_CODE_UNKNOWN)
@@ -84,7 +86,8 @@ async def send_another(
 async def finish_verification(call: Call, code_id: str, text: str, *, browser_hash: bytes | None) -> Verified:
     """Take the code of a sign-up, whose account it makes and signs in, or of a user, whose address is proven then.
 
-    Raise what ``redeem_code`` raises, and ``ADDRESS_TAKEN`` where another account has verified the address meanwhile.
+    Raise what ``redeem_code`` raises, ``ADDRESS_TAKEN`` where another account has verified the address meanwhile, and
+    ``INVITATION_OVER``.
     """
 
     async def fulfil(tx: Tx, code: MailedCode) -> Verified:

@@ -17,6 +17,7 @@ from authserver.store.tables import (
     ClientSecrets,
     Devices,
     Grants,
+    Invitations,
     LogoutNotices,
     MailedCodes,
     OutboxMails,
@@ -85,6 +86,12 @@ _RULES: Final = (
     ),
     _Rule(UpstreamSignIns, lambda now: col(UpstreamSignIns.expires_at) < now - MAILED_CODES_KEPT),
     _Rule(SignUps, lambda now: col(SignUps.expires_at) < now),
+    _Rule(
+        Invitations,
+        lambda now: or_(
+            col(Invitations.expires_at) < now - REFUSALS_KEPT, col(Invitations.accepted_at) < now - REFUSALS_KEPT
+        ),
+    ),
     _Rule(Replays, lambda now: col(Replays.expires_at) < now),
     _Rule(Attempts, lambda now: col(Attempts.last_at) < now - ATTEMPTS_KEPT),
     _Rule(

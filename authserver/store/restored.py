@@ -11,6 +11,7 @@ from authserver.store import logout_notices
 from authserver.store.tables import (
     AuthorizationCodes,
     Grants,
+    Invitations,
     MailedCodes,
     PendingSignIns,
     RegistrationTokens,
@@ -30,8 +31,12 @@ _SINGLE_USE: Final = (AuthorizationCodes, MailedCodes, PendingSignIns, Replays, 
 
 
 async def forget_single_use(tx: Tx, at: datetime) -> int:
-    """Clear codes, sign-ins under way and replay rows, revoke initial access tokens; return how many rows that were."""
-    count = 0
+    """Clear codes, sign-ins under way, replay rows and open invitations, and revoke initial access tokens.
+
+    Return how many rows that were.
+    """
+    is_open = col(Invitations.accepted_at).is_(None)
+    count = (await tx.execute(delete(Invitations).where(is_open))).rowcount
     for table in _SINGLE_USE:
         count += (await tx.execute(delete(table))).rowcount
     revoked_at = col(RegistrationTokens.revoked_at)

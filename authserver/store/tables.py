@@ -202,6 +202,19 @@ class SignUps(SQLModel, table=True):
     expires_at: datetime = Field(index=True)
 
 
+class Invitations(SQLModel, table=True):
+    """Addresses that an operator has invited: where accounts are made by invitation, only their owners make one."""
+
+    __tablename__: ClassVar[str] = "invitations"
+
+    id: UUID = Field(primary_key=True)
+    email: str
+    mailbox_key: str = Field(unique=True)  # the address without the case of ASCII letters
+    created_at: datetime
+    expires_at: datetime = Field(index=True)
+    accepted_at: datetime | None = Field(index=True)  # when the account was made
+
+
 class MailedCodes(SQLModel, table=True):
     """Codes sent by mail, one row for each: what it proves, the tries at it, and what became of it."""
 

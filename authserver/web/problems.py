@@ -44,6 +44,7 @@ NAMED: Final = frozenset(
         Refusal.SECOND_FACTOR_NEEDED,
         Refusal.SECOND_FACTOR_OVER,
         Refusal.SECOND_FACTOR_WRONG,
+        Refusal.SIGN_UP_BY_INVITATION,
         Refusal.SIGN_UP_NOT_OFFERED,
         Refusal.THROTTLED,
         Refusal.TOKEN_MISSING,

@@ -40,6 +40,7 @@ def make_client(run, *options):
         ["clients"],
         ["resources"],
         ["providers"],
+        ["invitations"],
         ["registration-tokens"],
         ["grants"],
         ["sessions"],
@@ -84,11 +85,13 @@ def test_a_user_s_life(installed):
     assert gone.problem["detail"] == "There is no user 'ann'."
 
 
-def test_destructive_verbs_want_a_yes_and_can_be_rehearsed(installed):
+def test_destructive_verbs_want_a_yes_and_can_be_rehearsed(installed, monkeypatch):
     make_user(installed)
     client_id = make_client(installed, "--json").json["client_id"]
     installed("resources", "create", "https://api.example.org", "--name", "API", "--scope", "api:read")
     token_id = installed("registration-tokens", "create", "--json").json["id"]
+    monkeypatch.setenv("AUTHSERVER_SIGN_UP", "invite")
+    installed("invitations", "create", "new@example.org")
     for command in (
         ["users", "disable", "ann"],
         ["users", "delete", "ann"],
@@ -96,6 +99,7 @@ def test_destructive_verbs_want_a_yes_and_can_be_rehearsed(installed):
         ["clients", "delete", client_id],
         ["resources", "delete", "https://api.example.org"],
         ["registration-tokens", "revoke", token_id],
+        ["invitations", "revoke", "new@example.org"],
         ["restored"],
     ):
         refused = installed(*command)
@@ -105,6 +109,7 @@ def test_destructive_verbs_want_a_yes_and_can_be_rehearsed(installed):
     assert installed("users", "show", "ann", "--json").json["status"] == "active"
     assert installed("clients", "show", client_id, "--json").json["status"] == "active"
     assert len(installed("resources", "list", "--json").json) == 1
+    assert [one["status"] for one in installed("invitations", "list", "--json").json] == ["open"]
 
 
 @pytest.mark.parametrize("password", ["short", "", "x" * 1025])
@@ -272,6 +277,35 @@ def test_a_registration_token_s_life(installed):
         assert installed("registration-tokens", "create", *arguments).code == 1
 
 
+@pytest.mark.parametrize("sign_up", ["invite", "open"])
+def test_an_invitation_s_life(installed, monkeypatch, sign_up):
+    monkeypatch.setenv("AUTHSERVER_SIGN_UP", sign_up)
+    ran = installed("invitations", "create", "New@example.org", "--locale", "de", "--json")
+    made = ran.json
+    assert set(made) == {"email", "id", "status", "created_at", "expires_at", "accepted_at"}
+    assert (made["email"], made["status"]) == ("New@example.org", "open")
+    assert f"Invited until {made['expires_at'][:10]}" in ran.err
+    assert ("who was not invited can sign up too" in ran.err) is (sign_up == "open")
+    assert installed("invitations", "list", "--json").json == [made]
+    [mail] = installed("mail", "list", "--json").json
+    assert (mail["kind"], mail["recipient"], mail["locale"]) == ("invitation", "New@example.org", "de")
+    renewed = installed("invitations", "create", "new@example.org", "--expires-in", "3600", "--json")
+    assert (renewed.json["id"], "Renewed until" in renewed.err) == (made["id"], True)
+    assert installed("invitations", "list", "--quiet").out == "new@example.org\n"
+    assert installed("invitations", "revoke", "new@example.org", "--yes").code == 0
+    assert installed("invitations", "list", "--json").json == []
+    again = installed("invitations", "revoke", "new@example.org", "--yes", "--json")
+    assert (again.code, again.problem["detail"]) == (1, "There is no open invitation for new@example.org.")
+
+
+def test_nobody_is_invited_where_sign_up_is_off(installed):
+    refused = installed("invitations", "create", "new@example.org", "--json")
+    assert refused.code == 1
+    assert refused.problem["detail"] == "Nobody can sign up here: AUTHSERVER_SIGN_UP is off."
+    assert refused.problem["fix"] == "Set AUTHSERVER_SIGN_UP=invite and restart the server."
+    assert installed("mail", "list", "--json").json == []
+
+
 def test_signing_keys_are_listed_rotated_and_exported(installed):
     keys = installed("keys", "list", "--json").json
     assert {(key["alg"], key["state"]) for key in keys} == {
@@ -292,7 +326,15 @@ def test_signing_keys_are_listed_rotated_and_exported(installed):
     assert not any(rotation["is_signing"] for rotation in rotated.json), "the next key was published a moment ago"
 
 
-@pytest.mark.parametrize("arguments", [["grants", "revoke"], ["sessions", "revoke"], ["registration-tokens", "revoke"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["grants", "revoke"],
+        ["sessions", "revoke"],
+        ["registration-tokens", "revoke"],
+        ["invitations", "revoke"],
+    ],
+)
 @pytest.mark.parametrize("given", ["0193a5c2-7c1e-7b64-a1f0-6a3a9f0c2b11", "nonsense", "x" * 500])
 def test_what_is_not_there_cannot_be_revoked(installed, arguments, given):
     refused = installed(*arguments, given, "--yes", "--json")

@@ -25,6 +25,7 @@ VERBS = {
         "delete",
         "import",
     },
+    "invitations": {"create", "list", "revoke"},
     "registration-tokens": {"create", "list", "revoke"},
     "grants": {"list", "revoke"},
     "sessions": {"list", "revoke"},

@@ -18,11 +18,11 @@ async def vouched(start_server):
 
 
 @pytest.fixture
-async def apps(start_server):
-    """A server at which anybody may sign up, with an app of the organisation that makes accounts."""
+async def apps(start_server, request):
+    """A server at which anybody, or a parameter's, may sign up, with an app of the organisation that makes accounts."""
     from tests.features.test_api import PHONE, Api  # noqa: PLC0415 - for its tests only
 
-    server = await start_server(sign_up="open", address_limit_scale=100)
+    server = await start_server(sign_up=getattr(request, "param", "open"), address_limit_scale=100)
     async with server.services.engine.begin() as tx:
         await clients.add(tx, PHONE)
     await server.services.directory.refresh()
@@ -39,10 +39,11 @@ async def fake():
 
 
 @pytest.fixture
-async def upstream_server(start_server, fake):
+async def upstream_server(start_server, fake, request):
     """A server at which people sign in through that provider: as `partner` with OpenID Connect, as `hub` without."""
     from tests.upstream import LOOPBACK, like_github, oidc, register  # noqa: PLC0415 - the same
 
-    server = await start_server(outbound_allow=LOOPBACK, sign_up="open", address_limit_scale=100)
+    sign_up = getattr(request, "param", "open")
+    server = await start_server(outbound_allow=LOOPBACK, sign_up=sign_up, address_limit_scale=100)
     await register(server, oidc(fake), like_github(fake))
     return server

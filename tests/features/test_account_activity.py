@@ -95,6 +95,8 @@ NOT_SHOWN = {
     "client_updated",
     "code_refused",
     "database_restored",
+    "invitation_created",
+    "invitation_revoked",
     "logout_notice_failed",
     "logout_notice_retried",
     "mail_retried",

@@ -17,9 +17,9 @@ PHRASE = "marmalade on the moon"
 
 
 @pytest.fixture
-async def opened(start_server, monkeypatch):
-    """A server at which anybody may sign up, and which takes its time."""
-    server = await start_server(sign_up="open")
+async def opened(start_server, monkeypatch, request):
+    """A server at which anybody, or a parameter's, may sign up, and which takes its time."""
+    server = await start_server(sign_up=getattr(request, "param", "open"))
     monkeypatch.setattr(even_time, "EVEN_SECONDS", LONG)
     return server
 
@@ -34,7 +34,11 @@ async def seconds_of(work):
 
 @pytest.mark.attack(104)
 @pytest.mark.parametrize("email", [USER.email, "nobody@example.org"], ids=["known", "unknown"])
-@pytest.mark.parametrize("path", ["signup", "login-code", "forgot"])
+@pytest.mark.parametrize(
+    ("opened", "path"),
+    [("open", "signup"), ("invite", "signup"), ("open", "login-code"), ("open", "forgot")],
+    indirect=["opened"],
+)
 async def test_asking_for_a_code_takes_its_time_for_every_address(opened, path, email):
     browser = opened.browser()
     page = await browser.get(f"{opened.issuer}/{path}")

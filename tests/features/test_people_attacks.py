@@ -16,6 +16,11 @@ from tests.server import PASSWORD, SERVICE
 
 LOOKALIKE = USER.email.replace("a", "ａ", 1)  # another mailbox, whose spelling folds to the user's
 SQUATTED = "owner@example.org"
+ASKING = pytest.mark.parametrize(
+    ("apps", "path"),
+    [("open", "forgot"), ("open", "login-code"), ("open", "signup"), ("invite", "signup")],
+    indirect=["apps"],
+)
 UNVERIFIED = f"SELECT email, email_verified FROM users WHERE email IN ('{SQUATTED}', 'attacker@example.org')"
 
 
@@ -28,7 +33,7 @@ async def reset(api, reset_id, code="000000", password=PHRASE):
 
 
 @pytest.mark.attack(104)
-@pytest.mark.parametrize("path", ["forgot", "login-code", "signup"])
+@ASKING
 async def test_no_mail_about_an_account_goes_to_an_address_that_only_looks_like_its_own(apps, path):
     server, browser = apps.server, apps.server.browser()
     page = await browser.get(f"{server.issuer}/{path}")
@@ -96,7 +101,7 @@ async def test_naming_ones_address_as_username_tells_nobody_whether_it_is_known(
 @pytest.mark.attack(106)
 @pytest.mark.attack(104)
 @pytest.mark.parametrize("email", [USER.email, "nobody@example.org"], ids=["known", "unknown"])
-@pytest.mark.parametrize("path", ["signup", "login-code", "forgot"])
+@ASKING
 async def test_guesses_at_a_password_and_at_a_code_share_one_budget_for_every_address(apps, path, email):
     server = apps.server
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""How long an answer takes tells nobody who has an account (SECURITY row 104, ASVS 6.3.8).
+"""How long an answer takes tells nobody who has an account, or is invited to one (SECURITY row 104, ASVS 6.3.8).
 
 Known and unknown are asked in turn, so that whatever else the machine does slows down both. Compared is how often one
 is slower than the other: half the time, where they cannot be told apart.
@@ -8,11 +8,13 @@ import time
 
 import pytest
 
+from authserver.operations import invitations
 from authserver.steps import even_time
 from tests.oauth.examples import USER
 from tests.server import ADDRESS
 
 REAL_SECONDS = even_time.EVEN_SECONDS  # read before a fixture makes it nothing
+INVITED = "invited@example.org"
 ROUNDS = 80
 EVEN = 0.5
 TOLERANCE = 0.17  # four standard deviations of what chance alone does to eighty pairs
@@ -36,27 +38,38 @@ def share_slower(one, other):
 
 
 @pytest.fixture
-async def patient(start_server, monkeypatch):
+async def patient(start_server, monkeypatch, request):
     """A server that counts nobody's tries, so that all do the same work, and that answers as evenly as a real one."""
-    server = await start_server(sign_up="open", address_limit_scale=1_000_000)
+    server = await start_server(sign_up=request.param, address_limit_scale=1_000_000)
     monkeypatch.setattr(even_time, "EVEN_SECONDS", REAL_SECONDS)
     return server
 
 
 @pytest.mark.attack(104)
-@pytest.mark.parametrize("path", ["/signup", "/forgot"])
-async def test_known_and_unknown_addresses_take_equally_long(patient, path):
+@pytest.mark.parametrize(
+    ("patient", "path", "email"),
+    [
+        ("open", "/signup", USER.email),
+        ("invite", "/signup", USER.email),
+        ("invite", "/signup", INVITED),
+        ("open", "/forgot", USER.email),
+    ],
+    indirect=["patient"],
+)
+async def test_known_and_unknown_addresses_take_equally_long(patient, path, email):
     def form(email):
         more = {"new-password": "marmalade on the moon"} if path == "/signup" else {}
         return {"email": email, **more}
 
+    if email == INVITED:
+        await invitations.create(patient.operator, INVITED)
     for number in range(5):  # the first ones fill caches
         await ask(patient, path, form(f"first{number}@example.org"), number)
     known, unknown = [], []
     for number in range(ROUNDS):
         # the mailbox that is known is the same one each time; how often it was asked for must not show either
         await patient.execute("DELETE FROM attempts")
-        pair = [(known, USER.email), (unknown, f"nobody{number}@example.org")]
-        for times, email in pair if number % 2 else reversed(pair):
-            times.append(await ask(patient, path, form(email), number))
+        pair = [(known, email), (unknown, f"nobody{number}@example.org")]
+        for times, asked in pair if number % 2 else reversed(pair):
+            times.append(await ask(patient, path, form(asked), number))
     assert abs(share_slower(known, unknown) - EVEN) < TOLERANCE

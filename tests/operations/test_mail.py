@@ -10,11 +10,10 @@ from sqlalchemy import select, update
 from authserver.operations import mail, users
 from authserver.operations.errors import OperationError, Problem
 from authserver.operations.operator import Operator
-from authserver.sealing import keyring_file
-from authserver.sealing.subkeys import make_master
-from authserver.store import audit, masters
+from authserver.store import audit
 from authserver.store.outbox import Mail
 from authserver.store.tables import OutboxMails
+from tests.operations.rows import with_keys
 
 NOTICE = Mail(kind="password_changed", to="ann@example.org", locale=None, parameters={})
 CODE = Mail(
@@ -25,11 +24,7 @@ CODE = Mail(
 @pytest.fixture
 async def operator(operator, tmp_path) -> Operator:
     """An operator at an installation with keys."""
-    path = tmp_path / "sealing.key"
-    box = keyring_file.create(path, sealed_rows_exist=False)
-    async with operator.engine.begin() as tx:
-        await masters.add(tx, make_master(box, key_id=0, now=await tx.now()))
-    return replace(operator, settings=operator.settings.model_copy(update={"sealing_key_file": path}))
+    return await with_keys(operator, tmp_path)
 
 
 async def add(operator, notice=NOTICE, **changed) -> UUID:

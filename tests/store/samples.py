@@ -23,6 +23,7 @@ from authserver.oauth.values import (
     User,
 )
 from authserver.sealing.records import SigningKey
+from authserver.store.invitations import Invitation
 from authserver.store.sign_ups import SignUp
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -151,6 +152,9 @@ KEY = SigningKey(
     sign_from=NOW,
 )
 
+INVITATION = Invitation(
+    id=UUID("01a1fd00-0000-7000-8000-000000000017"), email="new@example.org", created_at=NOW, expires_at=FUTURE
+)
 SIGN_UP = SignUp(
     id=UUID("01a1fd00-0000-7000-8000-000000000007"),
     email="new@example.org",

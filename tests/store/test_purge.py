@@ -14,6 +14,7 @@ from authserver.store import (
     clients,
     codes,
     grants,
+    invitations,
     mailed_codes,
     registration_tokens,
     replays,
@@ -34,6 +35,7 @@ from tests.store.samples import (
     CODE,
     FUTURE,
     GRANT,
+    INVITATION,
     MAILED_CODE,
     NOW,
     PAST,
@@ -103,6 +105,7 @@ async def store_one_of_each(engine, at):
         token = RegistrationToken(id=OVER, token_hash=b"over", uses_left=1, created_at=at, expires_at=at)
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, replace(SIGN_UP, id=OVER, expires_at=at))
+        await invitations.put(tx, replace(INVITATION, id=OVER, email="over@example.org", expires_at=at))
         await mailed_codes.add(tx, replace(MAILED_CODE, id=OVER, link_hash=b"over", expires_at=at))
         await upstream_providers.add(tx, UPSTREAM_PROVIDER)
         await upstream_sign_ins.add(tx, replace(UPSTREAM_SIGN_IN, id=OVER, state_hash=b"over", expires_at=at))
@@ -124,6 +127,7 @@ async def store_one_alive_of_each(engine):
         token = RegistrationToken(id=UUID(int=8), token_hash=b"t", uses_left=1, created_at=NOW, expires_at=None)
         await registration_tokens.add(tx, token)
         await sign_ups.add(tx, SIGN_UP)
+        await invitations.put(tx, INVITATION)
         await mailed_codes.add(tx, MAILED_CODE)
         await second_factors.add_pending(tx, PENDING)
         await upstream_sign_ins.add(tx, UPSTREAM_SIGN_IN)
@@ -155,6 +159,7 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
         "clients",
         "devices",
         "grants",
+        "invitations",
         "logout_notices",
         "mailed_codes",
         "outbox",

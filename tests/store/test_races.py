@@ -20,6 +20,7 @@ from authserver.store import (
     consents,
     grant_rows,
     grants,
+    invitations,
     registration_tokens,
     replays,
     sessions,
@@ -38,6 +39,7 @@ from tests.store.samples import (
     FUTURE,
     GRANT,
     GRANT_ID,
+    INVITATION,
     KEY,
     NOW,
     SESSION_ID,
@@ -129,6 +131,15 @@ async def test_of_two_spends_of_the_last_use_one_succeeds(engine):
         first = await registration_tokens.spend(tx, b"t")
         second = await assert_waits(in_transaction(engine, registration_tokens.spend, b"t"))
     assert [first, await second] == [True, False]
+
+
+async def test_of_an_acceptance_and_a_revocation_of_an_invitation_one_succeeds(engine):
+    await in_transaction(engine, invitations.put, INVITATION)
+    async with engine.begin() as tx:
+        accepted = await invitations.accept(tx, INVITATION.email)
+        revoked = await assert_waits(in_transaction(engine, invitations.revoke, INVITATION.email))
+        again = await assert_waits(in_transaction(engine, invitations.accept, INVITATION.email))
+    assert [accepted, await revoked, await again] == [INVITATION.id, None, None]
 
 
 @pytest.mark.attack(53)

@@ -19,6 +19,7 @@ SIGN_UP = {
     "faults": {},
     "wait_seconds": 0,
     "sign_in": "/login",
+    "by_invitation": False,
     "buttons": Buttons(action="/upstream", providers=(Button(slug="hub", label="Hub"),)),
 }
 CODE = {
@@ -26,6 +27,7 @@ CODE = {
     "csrf": "token",
     "email": EMAIL,
     "is_certain": False,
+    "by_invitation": False,
     "mail_state": None,
     "button": "Confirm the address",
     "change": "/signup",
@@ -84,7 +86,9 @@ STATES = {
         "signup/signup.html",
         SIGN_UP | {"problem": "fields", "faults": FAULTS, "email": "no address", "name": "N" * 60},
     ),
+    "sign up, by invitation": ("signup/signup.html", SIGN_UP | {"by_invitation": True, "email": EMAIL}),
     "sign up, throttled": ("signup/signup.html", SIGN_UP | {"problem": "throttled", "wait_seconds": 42}),
+    "code, by invitation": ("code.html", CODE | {"by_invitation": True}),
     "code, wrong": ("code.html", CODE | {"problem": "wrong", "tries_left": 3}),
     "code, expired": ("code.html", CODE | {"problem": "expired", "resend_seconds": 0}),
     "code, certain": ("code.html", CODE | {"is_certain": True, "mail_state": "trying again", "change": None}),
@@ -95,6 +99,7 @@ STATES = {
     "stop, stale": ("stop_code/ask.html", STOP | {"problem": "stale"}),
     "stop, used": ("stop_code/over.html", {"why": "used"}),
     "stop, unknown": ("stop_code/over.html", {"why": "unknown"}),
+    "verify, uninvited": ("verify/over.html", {"why": "uninvited", "may_sign_up": True}),
     "verify, taken": ("verify/over.html", {"why": "taken", "may_sign_up": True}),
     "forgot, wrong": ("address.html", FORGOT | {"problem": "malformed", "email": "ann"}),
     "new password, refused": (

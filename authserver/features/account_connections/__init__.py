@@ -17,7 +17,7 @@ FEATURE = Feature(
         Link(
             label=N_("Linked accounts"),
             path=CONNECTIONS,
-            is_of_use=lambda services: bool(services.directory.providers),
+            is_offered=lambda services: bool(services.directory.providers),
         ),
     ),
 )

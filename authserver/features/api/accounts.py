@@ -52,13 +52,21 @@ _MEMBERS = {"email": "/email", "new-password": "/password", "name": "/name"}  # 
 async def register(request: Request, body: RegisterRequest, call: TheCall) -> Response:
     """Make an account that works at once, answer with both tokens, and send a code to its address.
 
-    For clients that the operator let do so (`api_register`). Scopes that need a proven address are missing from the
+    For clients that the operator let do so (`api_register`), and nowhere that accounts are made by invitation, since
+    nothing here proves the address first. Scopes that need a proven address are missing from the
     tokens until `/api/verify`. An address that somebody else has proven can be named, and never be proven.
     """
     client = await identify(call, body)
     if not client.api_register:
         raise OAuthError(
             ErrorCode.UNAUTHORIZED_CLIENT, "this client may not make accounts", Refusal.SIGN_UP_NOT_OFFERED, status=403
+        )
+    if call.services.settings.needs_invitation:
+        raise OAuthError(
+            ErrorCode.ACCESS_DENIED,
+            "accounts are made by invitation, at /signup only",
+            Refusal.SIGN_UP_BY_INVITATION,
+            status=403,
         )
     target = find_target(call, client, body.scope, body.resource)
     account = await _check_account(call, body)

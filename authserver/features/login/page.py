@@ -159,6 +159,7 @@ def _page(
             )
             for feature in call.services.features
             for link in feature.login_links
+            if link.is_offered(call.services)
         ],
         buttons=buttons,
         **page_values(progress, leads_away=bool(buttons.providers)),

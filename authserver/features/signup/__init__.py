@@ -29,7 +29,20 @@ FEATURE = Feature(
         Endpoint(path="/signup", methods=_METHODS, handler=sign_up, errors="page"),
         Endpoint(path="/signup/*", methods=_METHODS, handler=sign_up, errors="page"),
     ),
-    login_links=(Link(label=N_("Create an account"), path="/signup", goes_on=True),),
+    login_links=(
+        Link(
+            label=N_("Create an account"),
+            path="/signup",
+            goes_on=True,
+            is_offered=lambda services: not services.settings.needs_invitation,
+        ),
+        Link(
+            label=N_("You were invited? Create an account"),
+            path="/signup",
+            goes_on=True,
+            is_offered=lambda services: services.settings.needs_invitation,
+        ),
+    ),
 )
 # Where clients cannot register, nobody else answers there.
 REGISTER = Feature(

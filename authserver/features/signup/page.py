@@ -28,7 +28,7 @@ async def sign_up(call: Call, params: Params) -> Answer:
     if isinstance(progress, Answer):
         return progress
     if call.facts.method != "POST":
-        return _page(call, NewAccount(email=_hint(progress), password=""), progress)
+        return _page(call, NewAccount(email=_hint(params, progress), password=""), progress)
     account = NewAccount(
         email=params.get("email") or "", password=params.get("new-password") or "", name=params.get("name") or ""
     )
@@ -60,9 +60,10 @@ async def _submit(call: Call, account: NewAccount, progress: Progress | None) ->
     return redirect_answer(f"/verify/{code.id}")
 
 
-def _hint(progress: Progress | None) -> str:
-    hint = (progress.request.login_hint or "") if progress is not None else ""
-    return hint if "@" in hint else ""
+def _hint(params: Params, progress: Progress | None) -> str:
+    """Return the address to begin with: the app's hint, or the one in the link of an invitation. It proves nothing."""
+    hint = progress.request.login_hint if progress is not None else params.get("email")
+    return hint if hint and "@" in hint else ""
 
 
 def _page(
@@ -88,6 +89,7 @@ def _page(
         problem=problem,
         faults=faults or {},
         wait_seconds=wait_seconds,
+        by_invitation=call.services.settings.needs_invitation,
         buttons=buttons,
         **page_values(progress, leads_away=bool(buttons.providers)),
     )

@@ -21,6 +21,8 @@ from authserver.steps.verify_email import begin_verification, finish_verificatio
 from authserver.web.answers import redirect_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from authserver.feature import Call
     from authserver.oauth.mailed_code_rules import MailedCode
     from authserver.oauth.params import Params
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 
 _TITLE: Final = N_("Check your mail")
 _BUTTON: Final = N_("Confirm the address")
+_OVER: Final[Mapping[Refusal, tuple[str, int]]] = {
+    Refusal.ADDRESS_TAKEN: ("taken", 409),
+    Refusal.INVITATION_OVER: ("uninvited", 403),
+    Refusal.MAILED_CODE_UNKNOWN: ("used", 422),
+    Refusal.MAILED_CODE_USED: ("used", 422),
+}
 
 
 async def verify(call: Call, params: Params) -> Answer:
@@ -63,14 +71,14 @@ async def verify_code(call: Call, params: Params) -> Answer:
     if code.used_at is not None:
         return _over_page(call, "used", status=422 if is_form else 200)
     if not is_form:
-        return await render_code_page(call, _code_page(code), code)
+        return await render_code_page(call, _code_page(call, code), code)
     return await _take(call, params, code)
 
 
 async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
     """Take the form: a code, or the wish for another one."""
     if problem := judge_visit(call, params):
-        return await render_code_page(call, _code_page(code), code, problem=problem, status=422)
+        return await render_code_page(call, _code_page(call, code), code, problem=problem, status=422)
     code_id, browser_hash = str(code.id), find_browser_hash(call)
     try:
         if params.get("action") == "resend":
@@ -78,11 +86,10 @@ async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
             return redirect_answer(f"/verify/{new.id}")
         verified = await finish_verification(call, code_id, params.get("code") or "", browser_hash=browser_hash)
     except OAuthError as error:
-        if error.refusal is Refusal.ADDRESS_TAKEN:
-            return _over_page(call, "taken", status=409)
-        if error.refusal in {Refusal.MAILED_CODE_USED, Refusal.MAILED_CODE_UNKNOWN}:
-            return _over_page(call, "used", status=422)
-        return await render_refused(call, _code_page(code), await _load(call), error)
+        if error.refusal in _OVER:
+            why, status = _OVER[error.refusal]
+            return _over_page(call, why, status=status)
+        return await render_refused(call, _code_page(call, code), await _load(call), error)
     return _go_on(verified)
 
 
@@ -104,12 +111,19 @@ def _go_on(verified: Verified) -> Answer:
     return redirect_answer("/", *headers, log=log)
 
 
-def _code_page(code: MailedCode) -> CodePage:
+def _code_page(call: Call, code: MailedCode) -> CodePage:
     is_sign_up = code.user_id is None
+    is_upstream = code.upstream_id is not None
     change = f"/signup/{code.transaction_id}" if code.transaction_id is not None else "/signup"
-    if code.upstream_id is not None:
+    if is_upstream:
         change = f"/upstream/{code.upstream_id}/finish"
-    return CodePage(title=_TITLE, button=_BUTTON, change=change if is_sign_up else None, is_certain=not is_sign_up)
+    return CodePage(
+        title=_TITLE,
+        button=_BUTTON,
+        change=change if is_sign_up else None,
+        is_certain=not is_sign_up,
+        by_invitation=is_sign_up and not is_upstream and call.services.settings.needs_invitation,
+    )
 
 
 def _start_page(

@@ -15,7 +15,7 @@ from authserver.store.failures import translated
 if TYPE_CHECKING:
     from authserver.store.engine import Engine
 
-HEAD: Final = "0009"  # the schema this program was written for
+HEAD: Final = "0010"  # the schema this program was written for
 
 
 class SchemaError(Exception):
