@@ -192,8 +192,8 @@ class GrantType(Protocol):
 class Link:
     """A line that people see on the front page or the login page; ``label`` is a message id (``N_("…")``).
 
-    On the login page ``/{id}`` of an app's sign-in under way is added where the page behind it goes on with that. A line
-    that is not offered at present is left out.
+    On the login page ``/{id}`` of an app's sign-in under way is added where the page behind it goes on with that. A
+    line that is not offered at present is left out.
     """
 
     label: str

@@ -84,7 +84,7 @@ def check(kind: str, parameters: Mapping[str, str], *, expires: bool, issuer: st
     if missing or unknown:
         raise ValueError(f"{kind}: missing parameters {sorted(missing)}, unknown parameters {sorted(unknown)}")
     if known.expires and not expires:
-        raise ValueError(f"{kind}: a mail that is of no use later says from when")
+        raise ValueError(f"{kind}: a mail of this kind says when it expires")
     if kind == "factor_changed" and parameters["change"] not in FACTOR_CHANGES:
         raise ValueError(f"{kind}: change is one of {sorted(FACTOR_CHANGES)}")
     for name in LINKS & parameters.keys():

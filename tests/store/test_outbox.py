@@ -128,7 +128,7 @@ async def test_what_is_not_one_address_gets_no_mail(engine, outbox, address):
         pytest.param({"kind": "newsletter"}, "no mail of the kind", id="an unknown kind"),
         pytest.param({"parameters": {"code": "1", "browser": ""}}, "missing parameters", id="a missing parameter"),
         pytest.param({"parameters": {**MAIL.parameters, "x": ""}}, "unknown parameters", id="an unknown parameter"),
-        pytest.param({"expires_at": None}, "when the code expires", id="a code that never expires"),
+        pytest.param({"expires_at": None}, "says when it expires", id="a code that never expires"),
         pytest.param(
             {"parameters": {**MAIL.parameters, "stop_link": "https://evil.example/stop"}},
             "does not lead to this server",

@@ -88,7 +88,7 @@ async def _take(call: Call, params: Params, code: MailedCode) -> Answer:
     except OAuthError as error:
         if error.refusal in _OVER:
             why, status = _OVER[error.refusal]
-            return _over_page(call, why, status=status)
+            return _over_page(call, why, status=status).with_refusal(error)
         return await render_refused(call, _code_page(call, code), await _load(call), error)
     return _go_on(verified)
 
