@@ -159,7 +159,8 @@ async def make_account(call: Call, tx: Tx, code: MailedCode) -> Started:
         updated_at=now,
     )
     await users.add(tx, user)
-    await record(call, tx, "user_signed_up", user_id=user.id, detail=await _accept_invitation(call, tx, sign_up.email))
+    detail = await _accept_invitation(call, tx, sign_up.email)
+    await record(call, tx, "user_signed_up", user_id=user.id, detail=detail)
     return await begin_session(call, tx, user, acr=ACR_PASSWORD, amr=AMR_PASSWORD, shared_computer=False)
 
 

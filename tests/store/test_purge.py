@@ -174,15 +174,16 @@ async def test_what_has_just_expired_is_kept_for_those_who_ask_why(engine):
 
 
 @pytest.mark.parametrize(("age", "gone"), [(REFUSALS_KEPT, True), (REFUSALS_KEPT - timedelta(minutes=1), False)])
-async def test_a_revoked_grant_and_an_ended_session_are_kept_for_a_week(engine, age, gone):
+async def test_a_revoked_grant_an_ended_session_and_an_accepted_invitation_are_kept_for_a_week(engine, age, gone):
     async with engine.begin() as tx:
         ended_at = await tx.now() - age
+        await invitations.put(tx, replace(INVITATION, accepted_at=ended_at))
         await users.add(tx, USER)
         await grants.add(tx, replace(GRANT, revoked_at=ended_at, reason="x"))
         await sessions.add(tx, replace(SESSION, ended_at=ended_at), b"cookie", user_agent="", address="")
     await asyncio.sleep(0.01)
     counts = await purge_expired(engine)
-    assert (counts["grants"], counts["sessions"]) == ((1, 1) if gone else (0, 0))
+    assert {counts[table] for table in ("grants", "sessions", "invitations")} == {1 if gone else 0}
 
 
 async def test_a_deleted_user_takes_along_what_hangs_on_the_account(engine):
