@@ -14,7 +14,7 @@ One TOML file per specification::
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,24 +66,38 @@ def _exists(test: str, root: Path) -> bool:
     path = root / file
     if not path.is_file():
         return False
-    functions, texts = _read(path)
-    return function in functions and (not bracket or case.removesuffix("]") in texts)
+    texts = _read(path).get(function)
+    return texts is not None and (not bracket or case.removesuffix("]") in texts)
 
 
 @cache
-def _read(path: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names of a file's test functions (``Class::name`` inside a class) and the strings written in it."""
+def _read(path: Path) -> dict[str, frozenset[str]]:
+    """Return a file's test functions (``Class::name`` inside a class), each with the strings of its decorators.
+
+    A case is one of these. Where a decorator names a list of the module, the strings of that list count too.
+    """
     tree = ast.parse(path.read_text())
-    functions = frozenset(_functions(tree.body, ""))
-    texts = frozenset(
-        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-    return functions, texts
+    lists = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return {name: frozenset(_texts(function.decorator_list, lists)) for name, function in _functions(tree.body, "")}
 
 
-def _functions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
+def _texts(nodes: Sequence[ast.AST], lists: dict[str, ast.expr]) -> Iterator[str]:
+    for node in (inner for outer in nodes for inner in ast.walk(outer)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.Name) and node.id in lists:
+            yield from _texts([lists[node.id]], lists)
+
+
+def _functions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            yield f"{prefix}{node.name}"
+            yield f"{prefix}{node.name}", node
         elif isinstance(node, ast.ClassDef):
             yield from _functions(node.body, f"{node.name}::")

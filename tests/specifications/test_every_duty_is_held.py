@@ -70,6 +70,8 @@ GOOD = Duty(
         ({"tests": ("tests/test_it.py::test_two",)}, "there is no tests/test_it.py::test_two"),
         ({"tests": ("tests/test_it.py::not_a_test",)}, "there is no tests/test_it.py::not_a_test"),
         ({"tests": ("tests/test_it.py::test_one[no case]",)}, "there is no tests/test_it.py::test_one[no case]"),
+        ({"tests": ("tests/test_it.py::test_one[of a list]",)}, None),
+        ({"tests": ("tests/test_it.py::TestIt::test_two[a case]",)}, "there is no tests/test_it.py::TestIt::test_two"),
         ({"tests": ("tests/test_other.py::test_one",)}, "there is no tests/test_other.py::test_one"),
         ({"tests": ("tests/test_it.py",)}, "there is no tests/test_it.py"),
     ],
@@ -77,7 +79,8 @@ GOOD = Duty(
 def test_a_duty_that_nothing_holds_is_found(tmp_path, changed, fault):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_it.py").write_text(
-        'def test_one():\n    "a case"\n\n\nclass TestIt:\n    async def test_two(self): ...\n\n\ndef not_a_test(): ...'
+        'CASES = ["of a list"]\n\n\n@parametrize([*CASES, "a case"])\ndef test_one(case): ...\n\n\n'
+        "class TestIt:\n    async def test_two(self): ...\n\n\ndef not_a_test(): ..."
     )
     faults = find_faults(replace(GOOD, **changed), tmp_path)
     assert (faults == []) if fault is None else faults[0].startswith(fault)
