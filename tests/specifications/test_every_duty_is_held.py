@@ -11,23 +11,27 @@ DUTIES = load_duties()
 
 SPECIFICATIONS = {
     "oidc_backchannel_logout",
+    "oidc_core_11_12",
+    "oidc_core_2",
     "oidc_core_3_1",
     "oidc_core_5",
+    "oidc_rp_initiated_logout",
     "rfc6749",
     "rfc6750",
     "rfc7009",
     "rfc7591",
     "rfc7636",
     "rfc7662",
+    "rfc8414",
     "rfc8705_3",
     "rfc8707",
     "rfc9068",
     "rfc9207",
-    "rfc9701",
-    "status_list",
     "rfc9449_7",
     "rfc9470",
+    "rfc9701",
     "rfc9728",
+    "status_list",
 }
 
 
