@@ -139,8 +139,6 @@ def test_a_login_is_asked_for(request_, changed, expected):
     is_here = changed.get("signed_in", True) is not None
     if is_here and request_.get("prompt", frozenset()) & {Prompt.LOGIN, Prompt.CREATE}:
         assert isinstance(silent, Issue)  # none replaced login: nothing else is asked
-    elif expected is LoginReason.TOO_WEAK and "claims" not in request_:
-        assert isinstance(silent, Issue)  # a wish is no reason to fail
     else:
         assert isinstance(silent, Refuse)
         assert silent.error.error == ErrorCode.LOGIN_REQUIRED

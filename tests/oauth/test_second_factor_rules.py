@@ -39,11 +39,8 @@ def test_six_digits_are_of_the_app(text):
 
 @pytest.mark.parametrize("text", ["k3qw9zx40011", "K3QW-9ZX4-0011", "k3qw 9zx4 ooli", "k3qw-9zx4-0oIl"])
 def test_a_recovery_code_has_one_value_however_it_is_spelt(text):
-    found = parse_factor(text)
-    assert found is not None
-    assert found.method == "recovery"
-    assert found.value in {"k3qw9zx40011", "k3qw9zx40011"[:8] + "0011"}
-    assert parse_factor(spell_recovery_code(found.value)) == found
+    code = TypedFactor(method="recovery", value="k3qw9zx40011")
+    assert parse_factor(text) == parse_factor(spell_recovery_code(code.value)) == code
 
 
 @pytest.mark.attack(108)

@@ -86,9 +86,11 @@ async def test_all_that_failed_is_tried_again_at_once(operator):
     assert await audited(operator) == ["logout_notice_retried"]
 
 
-@pytest.mark.parametrize(("notice_id", "problem"), [("nonsense", None), (str(UUID(int=5)), Problem.NOT_FOUND)])
+@pytest.mark.parametrize(
+    ("notice_id", "problem"), [("nonsense", Problem.INVALID), (str(UUID(int=5)), Problem.NOT_FOUND)]
+)
 async def test_an_id_that_names_nothing_is_said(operator, notice_id, problem):
     with pytest.raises(OperationError) as caught:
         await logout_notices.retry(operator, notice_id)
-    assert problem is None or caught.value.problem is problem
+    assert caught.value.problem is problem
     assert "logout-notices list" in str(caught.value.fix)

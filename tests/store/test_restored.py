@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 from authserver.store import (
     codes,
+    invitations,
     mailed_codes,
     registration_tokens,
     replays,
@@ -21,6 +22,7 @@ from authserver.store import (
 from authserver.store.registration_tokens import RegistrationToken
 from authserver.store.tables import (
     AuthorizationCodes,
+    Invitations,
     MailedCodes,
     PendingSignIns,
     Replays,
@@ -31,6 +33,7 @@ from tests.store.conftest import add_people
 from tests.store.samples import (
     CODE,
     FUTURE,
+    INVITATION,
     MAILED_CODE,
     NOW,
     PENDING,
@@ -42,7 +45,7 @@ from tests.store.samples import (
 RESTORED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 CLEARED = {
     table.__tablename__
-    for table in (AuthorizationCodes, MailedCodes, PendingSignIns, Replays, Transactions, UpstreamSignIns)
+    for table in (AuthorizationCodes, Invitations, MailedCodes, PendingSignIns, Replays, Transactions, UpstreamSignIns)
 }
 KEPT = {
     "client_secrets",  # used again and again
@@ -60,6 +63,7 @@ async def test_nothing_that_is_used_once_survives(engine):
     await add_people(engine)
     async with engine.begin() as tx:
         await codes.add(tx, CODE)
+        await invitations.put(tx, INVITATION)
         await mailed_codes.add(tx, MAILED_CODE)
         await second_factors.add_pending(tx, PENDING)
         await replays.claim(tx, b"assertion", FUTURE)

@@ -51,7 +51,6 @@ async def test_a_way_that_took_too_long_is_not_claimed(stored):
         assert await upstream_sign_ins.claim(tx, b"late", "hub", WAY.browser_hash) is None
 
 
-@pytest.mark.attack(23)
 async def test_the_second_of_two_overlapping_claims_gets_nothing(postgresql):
     async with postgresql.begin() as tx:
         await upstream_providers.add(tx, UPSTREAM_PROVIDER)
