@@ -30,7 +30,7 @@ async def find_all(
 async def revoke(operator: Operator, grant_id: str) -> Grant:
     """Revoke a grant: its refresh token dies at once, its access tokens at their end or where somebody asks."""
     async with operator.begin() as tx:
-        grant = await grants.get(tx, parse_id(grant_id, fix="See: authserver grants list --json"))
+        grant = await grants.get(tx, parse_id(grant_id, "grants"))
         if grant is None:
             raise OperationError(
                 f"There is no grant {grant_id}.", problem=Problem.NOT_FOUND, fix="See: authserver grants list"

@@ -1,4 +1,4 @@
-"""An id as an operator gives it."""
+"""Ids as operators give them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-def parse_id(text: str, *, field: str = "id", fix: str | None = None) -> UUID:
-    """Return the id, or refuse a text that is none; ``fix`` says where ids are to be found."""
+def parse_id(text: str, noun: str, *, field: str = "id") -> UUID:
+    """Return an id; what is none is refused with the command that lists those of ``noun``."""
     parsed = parse_uuid(text)
     if parsed is None:
-        raise OperationError(f"{text!r} is not an id.", field=field, fix=fix)
+        raise OperationError(f"{text!r} is not an id.", field=field, fix=f"See: authserver {noun} list --json")
     return parsed

@@ -33,7 +33,7 @@ async def find_all(
 async def retry(operator: Operator, notice_id: str) -> LogoutNotice:
     """Have one notice tried now: one that was refused or given up, or one that waits for its next try."""
     async with operator.begin() as tx:
-        notice = await logout_notices.get(tx, parse_id(notice_id, fix="See: authserver logout-notices list --json"))
+        notice = await logout_notices.get(tx, parse_id(notice_id, "logout-notices"))
         if notice is None:
             raise OperationError(
                 f"There is no notice {notice_id}.",

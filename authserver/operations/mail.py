@@ -57,7 +57,7 @@ async def find_all(
 async def retry(operator: Operator, mail_id: str) -> QueuedMail:
     """Have one mail tried now: one that failed, or one that waits for its next try."""
     async with operator.begin() as tx:
-        mail = await outbox_queue.get(tx, parse_id(mail_id, fix="See: authserver mail list --json"))
+        mail = await outbox_queue.get(tx, parse_id(mail_id, "mail"))
         if mail is None:
             raise OperationError(
                 f"There is no mail {mail_id}.", problem=Problem.NOT_FOUND, fix="See: authserver mail list"

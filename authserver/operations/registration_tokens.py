@@ -65,7 +65,7 @@ async def find_all(operator: Operator) -> Sequence[RegistrationToken]:
 
 async def revoke(operator: Operator, token_id: str) -> None:
     """End a token; clients that were registered with it stay."""
-    parsed = parse_id(token_id, fix="See: authserver registration-tokens list --json")
+    parsed = parse_id(token_id, "registration-tokens")
     async with operator.begin() as tx:
         if not await registration_tokens.revoke(tx, parsed, await tx.now()):
             raise OperationError(

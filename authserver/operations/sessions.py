@@ -37,7 +37,7 @@ async def find_all(operator: Operator, *, user: str | None = None, limit: int = 
 async def revoke(operator: Operator, session_id: str) -> Ended:
     """End a session as its user's logout does: its grants fall, but those meant to outlive it (DESIGN §5)."""
     async with operator.begin() as tx:
-        session = await sessions.get(tx, parse_id(session_id, fix="See: authserver sessions list --json"))
+        session = await sessions.get(tx, parse_id(session_id, "sessions"))
         if session is None:
             raise OperationError(
                 f"There is no session {session_id}.", problem=Problem.NOT_FOUND, fix="See: authserver sessions list"

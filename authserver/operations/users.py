@@ -96,7 +96,7 @@ async def find_all(
     """Return accounts in the order of their ids; ``search`` is a part of a username, a name or an address."""
     async with operator.engine.read() as tx:
         return await users.list_all(
-            tx, search=search, after=parse_id(after, field="after") if after else None, limit=limit
+            tx, search=search, after=parse_id(after, "users", field="after") if after else None, limit=limit
         )
 
 

@@ -1,6 +1,7 @@
 """An operator at a fresh database, and what the audit wrote down."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from authserver.hasher import Hasher
 from authserver.operations.clients import Offer
 from authserver.operations.operator import Operator
+from authserver.sealing import keyring_file
+from authserver.sealing.subkeys import make_master
 from authserver.settings import Settings
+from authserver.store import masters
 from authserver.store.engine import Engine
 
 OFFER = Offer(
@@ -38,6 +42,16 @@ async def operator(database_url: str) -> AsyncIterator[Operator]:
     yield Operator(actor="cli:tester", engine=engine, settings=settings, hasher=hasher)
     hasher.close()
     await engine.close()
+
+
+@pytest.fixture
+async def sealing_operator(operator: Operator, tmp_path: Path) -> Operator:
+    """Give an operator at an installation with a sealing key and a master."""
+    path = tmp_path / "sealing.key"
+    box = keyring_file.create(path, sealed_rows_exist=False)
+    async with operator.engine.begin() as tx:
+        await masters.add(tx, make_master(box, key_id=0, now=await tx.now()))
+    return replace(operator, settings=operator.settings.model_copy(update={"sealing_key_file": path}))
 
 
 @pytest.fixture

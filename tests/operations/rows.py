@@ -1,9 +1,7 @@
 """Rows that operations look at and change: written and read past the operations themselves."""
 
 import secrets
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from sqlalchemy import insert, select
 from sqlmodel import col
@@ -12,21 +10,8 @@ from authserver.ids import uuid7
 from authserver.oauth.values import Grant, Session
 from authserver.operations import users
 from authserver.operations.operator import Operator
-from authserver.sealing import keyring_file
-from authserver.sealing.subkeys import make_master
-from authserver.store import masters
 from authserver.store.rows import to_columns, to_value
 from authserver.store.tables import AuditEvents, Grants, Sessions
-
-
-async def with_keys(operator: Operator, folder: Path, **settings: object) -> Operator:
-    """The same operator at an installation with keys, where mail can be handed in, and with other settings."""
-    path = folder / "sealing.key"
-    box = keyring_file.create(path, sealed_rows_exist=False)
-    async with operator.engine.begin() as tx:
-        await masters.add(tx, make_master(box, key_id=0, now=await tx.now()))
-    changes = {"sealing_key_file": path, **settings}
-    return replace(operator, settings=operator.settings.model_copy(update=changes))
 
 
 async def make_user(operator: Operator, username="ann"):

@@ -18,15 +18,16 @@ from authserver.settings import SignUp
 from authserver.store import invitations as stored_invitations
 from authserver.store import users as stored_users
 from authserver.store.tables import Invitations, OutboxMails
-from tests.operations.rows import audited, with_keys
+from tests.operations.rows import audited
 
 EMAIL = "new@example.org"
 
 
 @pytest.fixture
-async def operator(operator, tmp_path) -> Operator:
-    """An operator at an installation with keys whose accounts are made by invitation."""
-    return await with_keys(operator, tmp_path, sign_up=SignUp.INVITE)
+def operator(sealing_operator) -> Operator:
+    """Give one with keys, since mail is sealed, where accounts are made by invitation."""
+    settings = sealing_operator.settings.model_copy(update={"sign_up": SignUp.INVITE})
+    return replace(sealing_operator, settings=settings)
 
 
 async def mails(operator):

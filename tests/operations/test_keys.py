@@ -8,27 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from authserver.hasher import Hasher
 from authserver.jose import keyring
 from authserver.jose.schedule import KeyState
 from authserver.operations import keys
 from authserver.operations.errors import OperationError, Problem
-from authserver.operations.operator import Operator
 from authserver.sealing.subkeys import Label, Subkeys
-from authserver.settings import Settings
 from authserver.store import audit, masters
-from authserver.store.engine import Engine
 from tests.operations.key_rows import BOX, age, make_rsa_quick, rows, states
 
-SETTINGS = Settings(issuer="https://issuer.example")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def operator(database_url):
-    engine = Engine.open(database_url)
-    yield Operator(actor="cli:test", engine=engine, settings=SETTINGS, hasher=Hasher())
-    await engine.close()
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +36,7 @@ async def test_the_first_keys_sign_at_once_and_a_next_of_each_is_published(opera
     first, upcoming = made[0].key, made[1].key
     assert upcoming.sign_from == first.sign_until == first.sign_from + timedelta(days=90)
     ring = keyring.Keyring.load(
-        await rows(operator), BOX, issuer=SETTINGS.issuer, jwks_max_age=DAY, now=first.sign_from
+        await rows(operator), BOX, issuer=operator.settings.issuer, jwks_max_age=DAY, now=first.sign_from
     )
     assert ring.signing_key("RS256", first.sign_from).kid == made[2].key.kid
     async with operator.engine.read() as tx:
@@ -166,7 +154,7 @@ async def test_every_change_is_in_the_audit_with_who_did_it(operator):
     await keys.rotate(operator, BOX)
     async with operator.engine.read() as tx:
         found = [(row.event, row.actor) for row in await audit.list_all(tx)]
-    assert sorted(found) == [("signing_keys_created", "cli:test"), ("signing_keys_rotated", "cli:test")]
+    assert sorted(found) == [("signing_keys_created", operator.actor), ("signing_keys_rotated", operator.actor)]
 
 
 async def test_nothing_rotates_before_init(operator):
@@ -210,7 +198,7 @@ async def test_an_algorithm_that_was_begun_keeps_no_other_from_rotating_and_sign
     hurried = await keys.rotate(operator, BOX, hurry=True)
     assert [rotation.alg for rotation in hurried if rotation.is_changed] == ["ES256", "RS256", "EdDSA"]
     assert hurried[2].upcoming.kid == begun.kid
-    assert hurried[2].upcoming.sign_from - begun.publish_at == keys.rotation_rules(SETTINGS).shortest_ahead
+    assert hurried[2].upcoming.sign_from - begun.publish_at == keys.rotation_rules(operator.settings).shortest_ahead
     assert {(key.kid, key.sign_from) for key in await rows(operator) if key.alg == "EdDSA"} == {
         (begun.kid, hurried[2].upcoming.sign_from)
     }

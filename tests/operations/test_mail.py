@@ -13,7 +13,6 @@ from authserver.operations.operator import Operator
 from authserver.store import audit
 from authserver.store.outbox import Mail
 from authserver.store.tables import OutboxMails
-from tests.operations.rows import with_keys
 
 NOTICE = Mail(kind="password_changed", to="ann@example.org", locale=None, parameters={})
 CODE = Mail(
@@ -22,9 +21,9 @@ CODE = Mail(
 
 
 @pytest.fixture
-async def operator(operator, tmp_path) -> Operator:
-    """An operator at an installation with keys."""
-    return await with_keys(operator, tmp_path)
+def operator(sealing_operator) -> Operator:
+    """Give one with keys to all tests here: mail is sealed."""
+    return sealing_operator
 
 
 async def add(operator, notice=NOTICE, **changed) -> UUID:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 
 import pytest
@@ -14,7 +13,7 @@ from authserver.operations.errors import OperationError, Problem
 from authserver.operations.provider_rules import PRESETS, parse_auth_method, parse_provider_scope
 from authserver.operations.providers import NewProvider, ProviderChanges
 from authserver.sealing.keyring_file import load_box
-from authserver.sealing.subkeys import Subkeys, make_master
+from authserver.sealing.subkeys import Subkeys
 from authserver.sealing.upstream import open_client_secret
 from authserver.settings import Settings
 from authserver.store import masters, upstream_identities
@@ -33,15 +32,9 @@ OAUTH = NewProvider(
 
 
 @pytest.fixture
-async def sealing(operator, tmp_path):
-    """An operator with a sealing key."""
-    file = tmp_path / "sealing.key"
-    file.write_text(f"test:{base64.b64encode(bytes(32)).decode()}\n")
-    file.chmod(0o600)
-    async with operator.engine.begin() as tx:
-        await masters.add(tx, make_master(load_box(file), key_id=0, now=await tx.now()))
-    settings = operator.settings.model_copy(update={"sealing_key_file": file})
-    return replace(operator, settings=settings)
+def sealing(sealing_operator):
+    """Give an operator with a sealing key."""
+    return sealing_operator
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from authserver.operations.errors import OperationError
 from authserver.operations.key_revocation import revoke
 from authserver.operations.rewrap import check_opens, count_superseded, rewrap
 from authserver.sealing.box import Box
+from authserver.sealing.records import SealedMaster
 from authserver.sealing.subkeys import Label, Subkeys
 from authserver.store import audit, masters, signing_keys, state
 from tests.operations.key_rows import BOX, age, make_rsa_quick, rows
@@ -85,11 +86,8 @@ async def test_what_somebody_else_has_sealed_anew_meanwhile_is_left_as_it_is(ope
     await rewrap(operator, NEW)
     async with operator.engine.begin() as tx:
         assert not await signing_keys.reseal(tx, stale, b"late")
-        assert not await masters.reseal(
-            tx,
-            (await masters.list_all(tx))[0].__class__(key_id=0, sealed=b"not this", created_at=stale.publish_at),
-            b"late",
-        )
+        other = SealedMaster(key_id=0, sealed=b"not this", created_at=stale.publish_at)
+        assert not await masters.reseal(tx, other, b"late")
     await open_with(operator, NEW_ALONE)
 
 
