@@ -29,8 +29,8 @@ def row(alg, generation=1):
     )
 
 
-def ring(*rows, **kwargs):
-    return Keyring.load(rows, BOX, issuer=ISSUER, jwks_max_age=MAX_AGE, now=kwargs.pop("now", NOW), **kwargs)
+def ring(*rows, box=BOX, now=NOW, previous=None):
+    return Keyring.load(rows, box, issuer=ISSUER, jwks_max_age=MAX_AGE, now=now, previous=previous)
 
 
 @cache

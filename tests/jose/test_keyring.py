@@ -13,9 +13,10 @@ from joserfc.jwk import KeySet
 from authserver.jose.jwt import sign, sign_access_token, verify_own
 from authserver.jose.keyring import NoSigningKeyError, generate, public_pem
 from authserver.sealing.box import Box, UnsealError
-from tests.jose.keys import BOX, ISSUER, MAX_AGE, NOW, both, ring, row
+from tests.jose.keys import BOX, ISSUER, NOW, both, ring, row
 
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+ANOTHER_BOX = Box({"k2": b"x" * 32}, current="k2")
 CURRENT = replace(row("ES256"), sign_until=NOW + DAY, drop_at=NOW + 3 * DAY)
 NEXT = replace(row("ES256", 2), sign_from=NOW + DAY)
 
@@ -93,23 +94,14 @@ def test_an_algorithm_without_a_key_says_where_to_look():
 
 @pytest.mark.fault("B13")
 def test_the_wrong_sealing_key_stops_the_load():
-    another = Box({"k1": b"x" * 32}, current="k1")
     with pytest.raises(UnsealError):
-        type(both()).load([CURRENT], another, issuer=ISSUER, jwks_max_age=MAX_AGE, now=NOW)
+        ring(CURRENT, box=Box({"k1": b"x" * 32}, current="k1"))
 
 
 @pytest.mark.fault("B13")
 def test_a_running_process_goes_on_with_the_keys_it_has_opened():
     before = ring(CURRENT)
-    useless = Box({"k2": b"x" * 32}, current="k2")
-    after = type(before).load(
-        [replace(CURRENT, sign_until=NOW + 2 * DAY)],
-        useless,
-        issuer=ISSUER,
-        jwks_max_age=MAX_AGE,
-        now=NOW,
-        previous=before,
-    )
+    after = ring(replace(CURRENT, sign_until=NOW + 2 * DAY), box=ANOTHER_BOX, previous=before)
     assert after.signing_key("ES256", NOW).private is before.signing_key("ES256", NOW).private
     assert after.signing_key("ES256", NOW).row.sign_until == NOW + 2 * DAY
 
@@ -139,25 +131,17 @@ def test_a_public_key_is_exported_as_pem(alg):
     assert "PRIVATE" not in pem
 
 
-MINUTE = timedelta(minutes=1)
-UNKNOWN_SEAL = Box({"k2": b"x" * 32}, current="k2")
-
-
-def load(*rows, box=BOX, now=NOW, previous=None):
-    return type(both()).load(rows, box, issuer=ISSUER, jwks_max_age=MAX_AGE, now=now, previous=previous)
-
-
 @pytest.mark.fault("B13")
 def test_a_running_process_needs_not_open_again_what_others_have_sealed_anew():
     before = ring(CURRENT, NEXT)
-    after = load(replace(CURRENT, sealed_private=b"sealed under a key of tomorrow"), NEXT, previous=before)
+    after = ring(replace(CURRENT, sealed_private=b"sealed under a key of tomorrow"), NEXT, previous=before)
     assert after.signing_key("ES256", NOW).private is before.signing_key("ES256", NOW).private
 
 
 @pytest.mark.fault("B13", "B14")
 def test_a_new_key_that_a_running_process_cannot_open_is_published_and_verifies_but_does_not_sign():
     before = ring(CURRENT)
-    after = load(CURRENT, NEXT, box=UNKNOWN_SEAL, previous=before)
+    after = ring(CURRENT, NEXT, box=ANOTHER_BOX, previous=before)
     assert kids(after, NOW) == [CURRENT.kid, NEXT.kid]
     assert after.sealed == {NEXT.kid}
     token = sign_access_token(ring(replace(NEXT, sign_from=NOW)), {"iss": ISSUER, "exp": 4e9}, now=NOW)
@@ -165,7 +149,7 @@ def test_a_new_key_that_a_running_process_cannot_open_is_published_and_verifies_
     assert after.signing_key("ES256", NOW + DAY).kid == CURRENT.kid, "the old one, while it is published"
     with pytest.raises(NoSigningKeyError):
         after.signing_key("ES256", NOW + 3 * DAY)
-    assert load(CURRENT, NEXT, previous=after).sealed == frozenset(), "and is tried again at the next change"
+    assert ring(CURRENT, NEXT, previous=after).sealed == frozenset(), "and is tried again at the next change"
 
 
 @pytest.mark.fault("B17", "B11")
