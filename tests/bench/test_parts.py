@@ -154,7 +154,6 @@ async def _answering(answers: list[bytes]) -> tuple[asyncio.Server, int]:
     return server, server.sockets[0].getsockname()[1]
 
 
-@pytest.mark.anyio
 async def test_a_connection_tells_that_the_server_has_closed_it() -> None:
     server, port = await _answering([WHOLE])
     async with server:
@@ -168,7 +167,6 @@ async def test_a_connection_tells_that_the_server_has_closed_it() -> None:
         connection.close()
 
 
-@pytest.mark.anyio
 async def test_every_wrong_answer_is_an_error_and_no_request() -> None:
     server, port = await _answering([WHOLE] * 3 + [WHOLE.replace(b"{}", b"[]")] * 2)
 

@@ -15,7 +15,7 @@ from authserver.store.grant_batches import GrantBatches
 from tests.faults.overlap import rotate, rotate_on_four_nodes
 from tests.store.samples import GRANT
 
-pytestmark = [pytest.mark.long, pytest.mark.anyio, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 IDS = tuple(UUID(int=number) for number in range(1, 41))
 NODE_SECONDS = 6
 

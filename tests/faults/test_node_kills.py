@@ -20,7 +20,7 @@ from tests.browser_client import Browser
 from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, Node, running_fleet
 from tests.oauth.examples import CHALLENGE, VERIFIER
 
-pytestmark = [pytest.mark.long, pytest.mark.anyio, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 APPS = 50
 REFRESHES = 20  # of one family; then the app signs in anew
 KILL_EVERY = 0.5  # seconds
