@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.flows.fleet import API, Fleet, free_ports, running_fleet
+from tests.flows.fleet import API, Fleet, running_fleet
 from tests.flows.resource_server import running_resource_server
 from tests.flows.revocations import measure_revocations
+from tests.ports import free_ports
 from tests.postgresql_server import NoPostgresqlError, Postgresql
 
 RUNS = 50

@@ -101,11 +101,10 @@ def _stop_server(run: Path) -> None:
         time.sleep(0.05)
 
 
-def with_database(url: str, name: str) -> str:
-    """Return `url` with another database's name, as a URL again: what a user would write into DATABASE_URL."""
-    parts = conninfo.conninfo_to_dict(url)
-    location = f"{parts['user']}:{parts.get('password', '')}@{parts['host']}:{parts.get('port', 5432)}"
-    return f"postgresql://{location}/{name}"
+def rewrite(url: str, **changed: str | int) -> str:
+    """Return `url` with another host, port or dbname, as a URL again: what a user would write into DATABASE_URL."""
+    parts = {"password": "", "port": 5432} | conninfo.conninfo_to_dict(url) | changed
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
 
 
 def _administer(url: str, statement: sql.Composed) -> None:
@@ -117,7 +116,7 @@ def create_database(url: str, name: str, template: str = "template0") -> str:
     """Create a database on the server of `url` and return its URL."""
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     _administer(url, statement)
-    return with_database(url, name)
+    return rewrite(url, dbname=name)
 
 
 def drop_database(url: str, name: str) -> None:

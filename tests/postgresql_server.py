@@ -14,13 +14,14 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_ports
 
 URL_FILE = "url"
 FAILURE_FILE = "failure"
@@ -67,7 +68,7 @@ class Postgresql:
         self.folder = folder
         self.settings = settings
         self.data = folder / "data"
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self.password = secrets.token_hex(16)
         self._account: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -161,13 +162,6 @@ def _cheap_secret(password: str) -> str:
     server = hmac.digest(salted, b"Server Key", "sha256")
     salt, stored, server = (base64.b64encode(part).decode() for part in (salt, stored, server))
     return f"SCRAM-SHA-256$1:{salt}${stored}:{server}"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _is_alive(pid: int) -> bool:

@@ -11,16 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, descendants_of
+from tests.ports import free_ports
 
 SHELL = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
 
 
 def options_for(ports):

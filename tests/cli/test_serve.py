@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.command_line import run_command
+from tests.ports import free_ports
 
 
 def environment(run_folder, database_url, **more):
@@ -21,12 +22,6 @@ def environment(run_folder, database_url, **more):
         "AUTHSERVER_DRAIN_SECONDS": "0",
         **more,
     }
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def ask(port, path="/readyz"):
@@ -65,7 +60,7 @@ def install(here, database_url, **more):
 )
 def test_a_server_becomes_ready_and_ends_in_order(start, here, request, database, number):
     settings = install(here, request.getfixturevalue(database))
-    port = free_port()
+    port = free_ports(1)[0]
     server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
     checked = start("healthcheck", "--port", str(port))
@@ -80,7 +75,7 @@ def test_a_server_becomes_ready_and_ends_in_order(start, here, request, database
 
 def test_a_server_that_is_told_to_stop_first_says_that_it_is_not_ready(start, here, sqlite_url):
     settings = install(here, sqlite_url, AUTHSERVER_DRAIN_SECONDS="2")
-    port = free_port()
+    port = free_ports(1)[0]
     server = start("serve", "--port", str(port), **settings)
     wait_until_ready(server, port)
     server.send_signal(signal.SIGTERM)
@@ -101,7 +96,7 @@ def test_more_workers_than_one_are_refused_on_sqlite_with_the_way_to_postgresql(
 def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postgresql_url):
     """And all of them end with the process that watches over them, even where it had no time to tell them."""
     values = install(here, postgresql_url)
-    port = free_port()
+    port = free_ports(1)[0]
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
     before = children_of(server.pid)
@@ -121,7 +116,7 @@ def test_workers_share_the_port_and_one_that_dies_is_replaced(start, here, postg
 
 def test_workers_stop_when_they_are_told_to(start, here, postgresql_url):
     values = install(here, postgresql_url)
-    port = free_port()
+    port = free_ports(1)[0]
     server = start("serve", "--workers", "2", "--port", str(port), **values)
     wait_until_ready(server, port)
     workers = children_of(server.pid)
@@ -150,10 +145,10 @@ def test_a_taken_port_is_named_with_its_process_and_the_way_out(installed):
 
 def test_a_second_server_of_one_sqlite_file_is_refused(start, here, sqlite_url):
     values = install(here, sqlite_url)
-    first_port = free_port()
+    first_port = free_ports(1)[0]
     first = start("serve", "--port", str(first_port), **values)
     wait_until_ready(first, first_port)
-    second = start("serve", "--port", str(free_port()), **values)
+    second = start("serve", "--port", str(free_ports(1)[0]), **values)
     _, err = second.communicate(timeout=20)
     assert second.returncode == 1
     assert "PostgreSQL" in err
@@ -163,7 +158,7 @@ def test_a_second_server_of_one_sqlite_file_is_refused(start, here, sqlite_url):
 
 
 def test_a_silent_port_and_an_unready_server_are_no_health(run):
-    assert run("healthcheck", "--port", str(free_port())).code == 1
+    assert run("healthcheck", "--port", str(free_ports(1)[0])).code == 1
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answering = threading.Thread(
             target=answer_once, args=(listener, b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")

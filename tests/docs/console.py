@@ -8,7 +8,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,20 +16,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.docs.markdown import Command
+from tests.ports import free_ports
 
 PATIENCE = 60
 READY = "Ready in"
 DEMO = "make run"
 BIN = Path(sys.executable).parent
-
-
-def free_ports(count: int) -> list[int]:
-    """Return different free ports of loopback."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
 
 
 class Reader:

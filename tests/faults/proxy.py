@@ -1,21 +1,32 @@
-"""A TCP proxy on loopback that a test can cut, freeze and bring back: the network's faults, and a server's."""
+"""A proxy before PostgreSQL that a test can cut, freeze and bring back: the network's faults, and a server's."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from psycopg import conninfo
+
+from tests.databases import rewrite
+
 
 class Proxy:
-    """Forwards to one address; ``port`` stays the same however often it is cut."""
+    """Forwards to the server of one database; ``port`` stays the same however often it is cut."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, database_url: str) -> None:
+        parts = conninfo.conninfo_to_dict(database_url)
+        self._database_url = database_url
+        self._target = (str(parts["host"]), int(parts.get("port") or 5432))
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
         self._flows: set[asyncio.Task[None]] = set()
         self._thawed = asyncio.Event()
         self._thawed.set()
         self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of the database by way of this proxy."""
+        return rewrite(self._database_url, host="127.0.0.1", port=self.port)
 
     async def open(self) -> None:
         """Accept connections, on the same port as before."""
@@ -66,9 +77,9 @@ class Proxy:
 
 
 @contextlib.asynccontextmanager
-async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
+async def proxy_to(database_url: str) -> AsyncIterator[Proxy]:
     """Give a proxy that is open, and cut it at the end."""
-    proxy = Proxy(host, port)
+    proxy = Proxy(database_url)
     await proxy.open()
     try:
         yield proxy

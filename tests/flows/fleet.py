@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import httpx2
 
 from tests.command_line import run_command
 from tests.flows.balancer import balancing
+from tests.ports import free_ports
 
 API = "https://notes.example"
 CALLBACK = "http://localhost:3999/callback"
@@ -125,12 +125,3 @@ class Node:
                     return
             time.sleep(0.05)
         raise AssertionError(f"not ready after {START_SECONDS} s: {self._log.read_text()}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

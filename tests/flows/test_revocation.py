@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.flows.fleet import API, Fleet, free_ports
+from tests.flows.fleet import API, Fleet
 from tests.flows.resource_server import running_resource_server
 from tests.flows.revocations import measure_revocations
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.anyio
 

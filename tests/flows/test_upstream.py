@@ -14,8 +14,9 @@ import pytest
 
 from tests.browser_client import Browser
 from tests.features.account_pages import hidden, main_text
-from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, free_ports, running_fleet
+from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, running_fleet
 from tests.oauth.examples import CHALLENGE, VERIFIER
+from tests.ports import free_ports
 from tests.server import answer_of, basic
 from tests.upstream import go
 

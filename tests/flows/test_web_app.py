@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from tests.browser_client import Browser
-from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet, free_ports
+from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.anyio
 SAMPLE = Path(__file__).parents[2] / "clients" / "web_app" / "app.py"

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.flows.fleet import free_ports
+from tests.ports import free_ports
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 START_SECONDS = 30  # a hang, not a speed

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from authserver_verifier.testing import FakeIssuer, ProofKey
-from tests.flows.fleet import free_ports
+from tests.ports import free_ports
 from tests.samples.process import CLIENTS, Sample, python
 
 pytestmark = pytest.mark.timeout(300)  # programs start one after the other

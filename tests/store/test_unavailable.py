@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from psycopg import conninfo
 
 from authserver.phases import UnavailableError
 from authserver.store import grants, replays
 from authserver.store.engine import Engine
 from authserver.store.postgresql import DEADLINE_SECONDS, libpq_parameters
 from tests.faults.proxy import Proxy, proxy_to
+from tests.ports import free_ports
+from tests.store.conftest import doubtful_commits
 from tests.store.samples import FUTURE, GRANT, GRANT_ID
 
 PATIENCE = DEADLINE_SECONDS + 1  # a second for a busy machine
@@ -20,20 +21,14 @@ PATIENCE = DEADLINE_SECONDS + 1  # a second for a busy machine
 
 @pytest.fixture
 async def proxy(postgresql_url) -> AsyncIterator[Proxy]:
-    parts = conninfo.conninfo_to_dict(postgresql_url)
-    async with proxy_to(str(parts["host"]), int(str(parts.get("port", 5432)))) as proxy:
+    async with proxy_to(postgresql_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def far(postgresql_url, proxy) -> AsyncIterator[Engine]:
+async def far(proxy) -> AsyncIterator[Engine]:
     """Give an engine on PostgreSQL behind the proxy."""
-    url = conninfo.make_conninfo(postgresql_url, host="127.0.0.1", port=proxy.port)
-    parts = conninfo.conninfo_to_dict(url)
-    engine = Engine.open(
-        f"postgresql://{parts['user']}:{parts.get('password', '')}@127.0.0.1:{proxy.port}/{parts['dbname']}",
-        pool_size=2,
-    )
+    engine = Engine.open(proxy.url, pool_size=2)
     yield engine
     proxy.thaw()
     await engine.close()
@@ -166,22 +161,8 @@ async def test_the_limits_hold_on_every_connection(postgresql):
 
 @pytest.mark.fault("B4")
 async def test_a_commit_that_the_standby_may_not_have_is_no_commit(postgresql, postgresql_url):
-    """PostgreSQL says so by a WARNING only; a deferred trigger raises one during the commit, as the server would."""
-    with psycopg.connect(postgresql_url, autocommit=True) as operator:
-        operator.execute(
-            "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE WARNING 'not replicated'; RETURN NULL; END $$"
-        )
-        operator.execute(
-            "CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON replays DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION warn()"
-        )
-        try:
-            with pytest.raises(UnavailableError, match="standby"):
-                await claim(postgresql, b"doubtful")
-        finally:
-            operator.execute("DROP TRIGGER warn ON replays")
-            operator.execute("DROP FUNCTION warn()")
+    with doubtful_commits(postgresql_url, "INSERT ON replays"), pytest.raises(UnavailableError, match="standby"):
+        await claim(postgresql, b"doubtful")
     assert await claim(postgresql, b"sure")
 
 
@@ -192,12 +173,9 @@ def test_several_hosts_are_asked_for_the_one_that_can_be_written_to():
 
 
 @pytest.mark.fault("B2")
-async def test_the_second_host_is_used_where_the_first_is_gone(postgresql_url, unused_port):
-    parts = conninfo.conninfo_to_dict(postgresql_url)
-    here = f"{parts['host']}:{parts.get('port', 5432)}"
-    engine = Engine.open(
-        f"postgresql://{parts['user']}:{parts.get('password', '')}@127.0.0.1:{unused_port},{here}/{parts['dbname']}"
-    )
+async def test_the_second_host_is_used_where_the_first_is_gone(postgresql_url):
+    (nobody,) = free_ports(1)
+    engine = Engine.open(postgresql_url.replace("@", f"@127.0.0.1:{nobody},"))
     assert await claim(engine, b"key")
     await engine.close()
 
@@ -210,12 +188,3 @@ async def test_no_error_names_the_values_of_a_statement(engine):
                 "SELECT * FROM not_there WHERE secret = " + ("?" if tx.dialect == "sqlite" else "%s"), ["hunter2"]
             )
     assert "hunter2" not in str(caught.value)
-
-
-@pytest.fixture
-async def unused_port() -> int:
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
