@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from uuid import UUID
 
 import httpx2
@@ -217,9 +217,16 @@ def basic(client_id: str, secret: str) -> str:
 def answer_of(response: httpx2.Response) -> dict[str, str]:
     """The parameters of an authorization response that is a redirect to a client."""
     location = response.headers["location"]
-    values = parse_qs(urlsplit(location).query, keep_blank_values=True)
-    assert all(len(value) == 1 for value in values.values()), location
-    return dict(parse_qsl(urlsplit(location).query, keep_blank_values=True))
+    pairs = parse_qsl(urlsplit(location).query, keep_blank_values=True)
+    values = dict(pairs)
+    assert len(values) == len(pairs), location
+    return values
+
+
+async def is_signed_in(server: Server, browser: Browser) -> bool:
+    """Tell whether the server knows somebody in this browser."""
+    answer = answer_of(await browser.get(server.authorization_url(prompt="none")))
+    return answer.get("error") != "login_required"
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import uvicorn
 from joserfc import jwt
@@ -27,9 +27,9 @@ from authserver.oauth.values import AuthMethod
 from authserver.sealing.upstream import seal_client_secret
 from authserver.store import upstream_identities, upstream_providers
 from tests.features.account_pages import hidden
-from tests.features.test_login_code import is_signed_in
 from tests.jose.keys import client_key, public
 from tests.oauth.examples import USER
+from tests.server import is_signed_in
 
 if TYPE_CHECKING:
     import httpx2
@@ -89,7 +89,7 @@ class FakeProvider:
 
     def answer(self, location: str, **changes: str) -> dict[str, str]:
         """What somebody who agrees at the provider comes back with, to the request that a redirect leads to."""
-        request = dict(parse_qsl(urlsplit(location).query))
+        request = query_of(location)
         code = f"code-{len(self.requests)}"
         self.requests[code] = request
         return {"code": code, "state": request["state"]} | changes
@@ -248,7 +248,7 @@ async def sign_in_there(
     server: Server, browser: Browser, fake: FakeProvider, slug: str = "partner", **changes: str
 ) -> httpx2.Response:
     """Walk from the login page to the provider and back; return the answer to the callback."""
-    location = await go(browser, await browser.get(f"{server.issuer}/login"), slug)
+    location = await begin(server, browser, slug)
     return await come_back(server, browser, fake.answer(location, **changes), slug)
 
 
@@ -261,9 +261,11 @@ async def refused(server, browser, answer, refusal):
     return answer
 
 
-async def begin(server, browser, slug="partner"):
+async def begin(server: Server, browser: Browser, slug: str = "partner") -> str:
+    """Press a provider's button on the login page; return where the browser is sent."""
     return await go(browser, await browser.get(f"{server.issuer}/login"), slug)
 
 
 def query_of(location: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+    """The parameters of the authorization request that a browser is sent to a provider with."""
+    return dict(parse_qsl(urlsplit(location).query))

@@ -10,10 +10,9 @@ from authserver.store import upstream_providers, users
 from tests.features.account_pages import let_the_proof_grow_old, main_text, send, sign_in
 from tests.features.authenticator import add_passkey
 from tests.features.factors import add_factor
-from tests.features.test_login_code import is_signed_in
 from tests.mailbox import mails
 from tests.oauth.examples import USER
-from tests.server import OTHER_USER
+from tests.server import OTHER_USER, is_signed_in
 from tests.upstream import change, come_back, link, query_of, sign_in_there
 
 pytestmark = pytest.mark.anyio

@@ -3,14 +3,9 @@
 import pytest
 
 from tests.oauth.examples import WEB
-from tests.server import OTHER_USER, SPA, answer_of
+from tests.server import OTHER_USER, SPA, answer_of, is_signed_in
 
 GOODBYE = WEB.post_logout_redirect_uris[0]
-
-
-async def is_signed_in(server, browser):
-    response = await browser.get(server.authorization_url(prompt="none"))
-    return "error=login_required" not in response.headers["location"]
 
 
 @pytest.mark.attack(94)

@@ -8,17 +8,12 @@ from authserver.operations import users as user_operations
 from tests.features.test_sign_up import normalise, set_back_codes, wrong
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
-from tests.server import answer_of
+from tests.server import is_signed_in
 
 
 async def ask(server, browser, email=USER.email, page=None):
     page = page or await browser.get(f"{server.issuer}/login-code")
     return await browser.follow(await browser.submit(page, email=email))
-
-
-async def is_signed_in(server, browser):
-    answer = answer_of(await browser.get(server.authorization_url(prompt="none")))
-    return answer.get("error") != "login_required"
 
 
 async def test_the_code_signs_in_and_says_that_it_was_the_mail(server):

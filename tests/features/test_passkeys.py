@@ -24,11 +24,10 @@ from tests.features.authenticator import (
     use,
 )
 from tests.features.factors import add_factor, give_password
-from tests.features.test_login_code import is_signed_in
 from tests.features.test_second_factor import ESSENTIAL, newest_session
 from tests.mailbox import mails
 from tests.oauth.examples import ISSUER, USER
-from tests.server import OTHER_USER, answer_of
+from tests.server import OTHER_USER, answer_of, is_signed_in
 
 HOST = urlsplit(ISSUER).hostname
 

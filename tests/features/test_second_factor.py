@@ -12,10 +12,10 @@ import pytest
 from authserver.store.tables import PendingSignIns
 from tests.features.account_pages import main_text, send, sign_in
 from tests.features.factors import PASSWORD, add_factor, give_password
-from tests.features.test_login_code import ask, is_signed_in
+from tests.features.test_login_code import ask
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
-from tests.server import OTHER_USER, answer_of
+from tests.server import OTHER_USER, answer_of, is_signed_in
 
 ESSENTIAL = json.dumps({"id_token": {"acr": {"essential": True, "values": ["aal2"]}}})
 

@@ -10,7 +10,7 @@ from authserver.hasher import Hasher
 from authserver.operations import users as user_operations
 from authserver.store.tables import Attempts
 from tests.oauth.examples import USER
-from tests.server import OTHER_USER, PASSWORD, answer_of
+from tests.server import OTHER_USER, PASSWORD, is_signed_in
 
 SESSION = "__Host-session"
 FOREIGN = (
@@ -19,11 +19,6 @@ FOREIGN = (
     {"origin": "null", "sec-fetch-site": "cross-site"},
     {"origin": "", "sec-fetch-site": "same-site"},
 )
-
-
-async def is_signed_in(server, browser):
-    answer = answer_of(await browser.get(server.authorization_url(prompt="none")))
-    return answer.get("error") != "login_required"
 
 
 async def sessions_of(server):

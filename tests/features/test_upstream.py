@@ -11,10 +11,9 @@ import pytest
 from authserver.store.tables import UpstreamSignIns
 from tests.features.account_pages import main_text
 from tests.features.factors import add_factor
-from tests.features.test_login_code import is_signed_in
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
-from tests.server import answer_of
+from tests.server import answer_of, is_signed_in
 from tests.upstream import (
     CLIENT_ID,
     SECRET,

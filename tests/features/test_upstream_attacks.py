@@ -9,9 +9,9 @@ import pytest
 from authserver.oauth.upstream import AWAY_LIFETIME
 from authserver.store.tables import UpstreamSignIns
 from tests.features.account_pages import hidden, main_text
-from tests.features.test_login_code import is_signed_in
 from tests.mailbox import mails
 from tests.oauth.examples import USER
+from tests.server import is_signed_in
 from tests.upstream import (
     LOOPBACK,
     FakeProvider,
