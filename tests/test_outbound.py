@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import ssl
 import zlib
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from authserver import outbound as module
 from authserver.outbound import Outbound, OutboundError, is_special
 from authserver.phases import transaction_open
 from authserver.settings import Destination, Settings
+from tests.certificates import make_authority
 
 HOST = "client.example"
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
@@ -75,31 +71,7 @@ class Server:
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     """A CA of our own and a certificate of it for client.example: (CA file, server's TLS context)."""
-    folder = tmp_path_factory.mktemp("ca")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file, both = folder / "ca.pem", folder / "server.pem"
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    both.write_bytes(private + file.read_bytes())
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(both)
-    return file, context
+    return make_authority(tmp_path_factory.mktemp("ca"), x509.DNSName(HOST))
 
 
 def fetcher(names=None, *, allow=(LOOPBACK,), **kwargs):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.docs.markdown import Command
+from tests.docs.markdown import Command, matches
 from tests.ports import free_ports
 
 PATIENCE = 60
@@ -50,6 +50,16 @@ class Reader:
         printed = _read_until(self._shell, re.compile(r"\n\[exit (\d+)\]\n"))
         output, _, code = printed.rstrip().rstrip("]").rpartition("\n[exit ")
         return output, int(code)
+
+    def follow(self, page: str, steps: Sequence[Command]) -> Iterator[Command]:
+        """Run a page's commands one after another, each of which must do what the page says; give each when it has."""
+        for step in steps:
+            printed, code = self.type(step)
+            place = f"{page}:{step.line}: {step.text}"
+            assert code == 0, f"{place}\n{printed}"
+            promised = self.here(step.output)
+            assert matches(promised, printed) or not promised, f"{place}\npromised:\n{promised}\nprinted:\n{printed}"
+            yield step
 
     def _start_demo(self) -> str:
         issuer, api, app = self._ports.values()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture.source import ROOT
 from tests.docs.console import reader
-from tests.docs.markdown import commands, matches
+from tests.docs.markdown import commands
 
 PROMISE = 60  # seconds until a revoked key is gone from every node
 
@@ -18,12 +18,7 @@ def test_the_drill_of_a_page_does_what_it_says(page, tmp_path):
     assert steps
     with reader(tmp_path) as person:
         revoked_at = None
-        for step in steps:
-            printed, code = person.type(step)
-            place = f"{page}:{step.line}: {step.text}"
-            assert code == 0, f"{place}\n{printed}"
-            promised = person.here(step.output)
-            assert matches(promised, printed) or not promised, f"{place}\npromised:\n{promised}\nprinted:\n{printed}"
+        for step in person.follow(page, steps):
             if "--emergency --yes" in step.text:
                 revoked_at = time.monotonic()
             if step.output == "gone\n":

@@ -2,7 +2,7 @@
 
 `python -m tests.language.messages` (or `make messages`) does so for every language; what is new comes without a
 translation, what is gone goes. Collected are: `_("…")` and `ngettext("…", "…", n)` in templates; in Python `N_("…")`,
-`words("…")`, `count_words("…", "…", n)`, and the `title="…"` of a page.
+`words("…")`, `count_words("…", "…", n)`, and what a page is called by `title="…"` or asks a proof for by `what="…"`.
 """
 
 from __future__ import annotations

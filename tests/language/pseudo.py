@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from gettext import NullTranslations
 
-_PLACEHOLDER = re.compile(r"(%\(\w+\)[sd]|%%)")
+PLACEHOLDER = re.compile(r"(%\(\w+\)[sd]|%%)")
 _MARKED = str.maketrans("aeiouAEIOUcnsz", "äëïöüÄËÏÖÜçñšž")
 
 
@@ -22,9 +22,9 @@ class Pseudo(NullTranslations):
 def stretch(message: str) -> str:
     """The message with marks on its letters and two fifths more of them, in words as long as its own."""
     marked = "".join(
-        part if _PLACEHOLDER.fullmatch(part) else part.translate(_MARKED) for part in _PLACEHOLDER.split(message)
+        part if PLACEHOLDER.fullmatch(part) else part.translate(_MARKED) for part in PLACEHOLDER.split(message)
     )
-    words = _PLACEHOLDER.sub("", message).split() or ["x"]
+    words = PLACEHOLDER.sub("", message).split() or ["x"]
     missing, more = -(-len(message) * 2 // 5), []
     while missing > 0:
         word = words[len(more) % len(words)].translate(_MARKED)

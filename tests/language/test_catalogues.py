@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import re
 
 import pytest
 from babel.messages.mofile import write_mo
 
 from authserver.language import DEFAULT, LANGUAGES, LOCALE, load_translations
 from tests.language import messages
+from tests.language.pseudo import PLACEHOLDER
 
 TRANSLATED = [tag for tag in LANGUAGES if tag != DEFAULT]
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
 
 
 def forms(text):

@@ -1,11 +1,7 @@
 """The stretched language keeps what is filled in, and is long enough to show what is too narrow."""
 
-import re
-
 from tests.language.messages import collect
-from tests.language.pseudo import stretch
-
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
+from tests.language.pseudo import PLACEHOLDER, stretch
 
 
 def test_a_stretched_message_is_longer_and_fills_in_the_same():

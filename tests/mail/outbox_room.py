@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,11 @@ class Room:
 
     server: Server
     mail_server: MailServer
-    senders: list[MailSender] = field(default_factory=list)
 
     def sender(self, url: str | None = None) -> MailSender:
         services = self.server.services
         settings = services.settings.model_copy(update={"smtp_url": url or self.mail_server.url})
-        sender = MailSender(replace(services, settings=settings), utc_now)
-        self.senders.append(sender)
-        return sender
+        return MailSender(replace(services, settings=settings), utc_now)
 
     async def add(self, to: str = "ann@example.org", kind: str = "password_changed", **parameters: str) -> UUID:
         """Hand in a notice, which never expires."""

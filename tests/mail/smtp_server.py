@@ -1,7 +1,8 @@
 """A mail server of a test's own (aiosmtpd), which takes, refuses, hangs or dies as the test says.
 
-`server.take` decides for each message: return an SMTP answer, or "die" to cut the connection, or "hang". What was taken
-over is in `server.mails`, also what was taken over and then not acknowledged.
+`mail_answer`, `recipient_answer` and `data_answer` say what it answers at each step. The last two may be "hang", the
+last one also "die" (cut the connection without an answer) or "drop" (acknowledge, then cut). What was taken over is in
+`mails`, also what was taken over and then not acknowledged.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class MailServer:
         self.connections = 0
         self.mail_answer = TAKEN
         self.recipient_answer: Callable[[str], str] = lambda _: TAKEN
-        self.data_answer: Callable[[str], str] = lambda _: TAKEN  # or "die", "hang", "drop": acknowledge, then cut
+        self.data_answer: Callable[[str], str] = lambda _: TAKEN
         self.greets = True
         self.logins: list[bytes] = []
         self.arrived = asyncio.Event()

@@ -1,17 +1,17 @@
 """What the mail server says decides what becomes of a mail: sent, later, never, or not the mail's fault."""
 
 import asyncio
-import ssl
-from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
 
 from authserver.mail import mailer
 from authserver.mail.mailer import Mailer, Outcome
 from authserver.mail.writer import WireMessage
 from authserver.settings.mail import parse_smtp_url
 from authserver.store import outbox_queue
+from tests.certificates import make_authority
 from tests.mail.smtp_server import MailServer, authenticator, mail_server
 
 MESSAGE = WireMessage(
@@ -153,42 +153,13 @@ async def test_an_address_outside_ascii_that_is_refused_early_is_that_mails_faul
 
 
 @pytest.fixture
-def certificate(tmp_path):
-    return make_certificate(tmp_path)
+def authority(tmp_path):
+    """A CA of our own and a certificate of it for 127.0.0.1: (CA file, server's TLS context)."""
+    return make_authority(tmp_path, x509.IPAddress(ip_address("127.0.0.1")))
 
 
-def make_certificate(folder):
-    """A CA of its own for 127.0.0.1: (server's context, the CA's file)."""
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2099, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    ca_file, key_file = folder / "ca.pem", folder / "key.pem"
-    ca_file.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ca_file, key_file)
-    return context, ca_file
-
-
-async def test_tls_from_the_first_byte(certificate):
-    context, ca_file = certificate
+async def test_tls_from_the_first_byte(authority):
+    ca_file, context = authority
     async with mail_server(implicit_tls=context) as server:
         mailer = make_mailer(server, f"smtps://127.0.0.1:{server.port}", ca_file)
         assert (await mailer.send(MESSAGE)).outcome is Outcome.SENT
@@ -198,8 +169,8 @@ async def test_tls_from_the_first_byte(certificate):
     assert "CERTIFICATE_VERIFY_FAILED" in stranger.answer
 
 
-async def test_starttls_and_login(certificate):
-    context, ca_file = certificate
+async def test_starttls_and_login(authority):
+    ca_file, context = authority
     server = MailServer()
     await server.start(
         tls_context=context,
