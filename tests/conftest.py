@@ -12,6 +12,7 @@ import pytest
 from tests import databases
 
 if TYPE_CHECKING:
+    from authserver.store.engine import Engine
     from tests.server import Server, StartServer
 
 
@@ -34,6 +35,16 @@ def postgresql_url(worker_database: databases.WorkerDatabase) -> str:
     """Give the DATABASE_URL of this worker's PostgreSQL database, migrated and emptied."""
     worker_database.empty()
     return worker_database.url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator["Engine"]:
+    """Give an engine on a migrated database without rows: the test runs once on each database."""
+    from authserver.store.engine import Engine  # noqa: PLC0415 - tests of the house run without a store
+
+    engine = Engine.open(database_url)
+    yield engine
+    await engine.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -58,13 +58,6 @@ async def three_more(queue: "asyncio.Queue[None]") -> None:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[Engine]:
-    engine = Engine.open(database_url)
-    yield engine
-    await engine.close()
-
-
-@pytest.fixture
 async def nodes(engine, monkeypatch) -> AsyncIterator[tuple[Node, Node]]:
     """Give two processes whose leases outlast the test, however slow the machine is."""
     monkeypatch.setattr(Job, "lease_lifetime", timedelta(minutes=5))

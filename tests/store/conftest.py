@@ -1,4 +1,4 @@
-"""An engine on each database, and what most stories begin with."""
+"""Engines for what only one of the databases can show, and what most stories begin with."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -9,14 +9,6 @@ import pytest
 from authserver.store import clients, sessions, users
 from authserver.store.engine import Engine
 from tests.store.samples import CLIENT, SESSION, USER
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[Engine]:
-    """Give an engine on an empty database, once on SQLite and once on PostgreSQL."""
-    engine = Engine.open(database_url)
-    yield engine
-    await engine.close()
 
 
 @pytest.fixture
