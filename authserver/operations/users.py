@@ -94,10 +94,9 @@ async def find_all(
     operator: Operator, *, search: str | None = None, after: str | None = None, limit: int = 1000
 ) -> Sequence[User]:
     """Return accounts in the order of their ids; ``search`` is a part of a username, a name or an address."""
+    after_id = parse_id(after, "users", field="after") if after else None
     async with operator.engine.read() as tx:
-        return await users.list_all(
-            tx, search=search, after=parse_id(after, "users", field="after") if after else None, limit=limit
-        )
+        return await users.list_all(tx, search=search, after=after_id, limit=limit)
 
 
 async def update(operator: Operator, who: str, changes: UserChanges) -> User:
