@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import NamedTuple
 
 from authserver_verifier.refusals import Refusal, TokenRefusedError
 
@@ -21,14 +22,13 @@ class StatusReference:
     index: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
+class AccessToken(NamedTuple):
     """A verified access token: its signature, issuer, audience and times were right when it was checked.
 
     `subject` is a user, or the client itself where a client acts for itself. `claims` is the whole payload, read-only;
     `key_id` names the issuer's key that signed it. `bound_key` is the thumbprint of the DPoP key that the client has to
     prove (RFC 9449 §6.1), `bound_certificate` that of its certificate (RFC 8705 §3.1); None where it is not bound.
-    """
+    """  # a tuple, as one is made for each new token: a frozen dataclass takes a microsecond more
 
     subject: str
     client_id: str
@@ -93,7 +93,7 @@ def check_claims(claims: dict[str, object], key_id: str, expected: Expectation, 
 def parse_seconds(claims: Mapping[str, object], name: str) -> float:
     """A NumericDate (RFC 7519 §2) between 1970 and 9999; `true` is a bool and no number here."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_SECOND:
+    if (type(value) is not int and type(value) is not float) or not 0 <= value <= _LAST_SECOND:
         raise TokenRefusedError(Refusal.CLAIM_MALFORMED)
     return value
 

@@ -135,9 +135,9 @@ class ProofChecker:
     def _parse(self, proof: bytes) -> tuple[VerificationKey, str, bytes, bytes, bytes]:
         """Return key, thumbprint, payload, signing input and signature of a proof."""
         try:
-            header, payload, signature = split_token(proof)
+            signing_input, header, payload, signature = split_token(proof)
             key, thumbprint = _parse_header(header, self._algorithms)
-            return key, thumbprint, decode_segment(payload), proof[: -len(signature) - 1], decode_segment(signature)
+            return key, thumbprint, decode_segment(payload), signing_input, decode_segment(signature)
         except (TokenRefusedError, ValueError):
             raise TokenRefusedError(Refusal.DPOP_PROOF_MALFORMED) from None
 

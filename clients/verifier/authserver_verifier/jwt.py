@@ -15,7 +15,7 @@ from authserver_verifier.refusals import Refusal, TokenRefusedError
 MAX_TOKEN_BYTES = 8192
 MAX_KEY_ID_BYTES = 256
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
-_SEGMENTS = 3
+_DOTS = 2
 _WHITESPACE = " \t\n\r"  # JSON's (RFC 8259 §2)
 _STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # the other alphabet; what is none of ours is in neither
 _PADDING = (b"", b"", b"==", b"=")
@@ -46,22 +46,21 @@ def encode_token(token: str) -> bytes:
         raise TokenRefusedError(Refusal.NOT_COMPACT) from None
 
 
-def split_token(token: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return the header, the payload and the signature of a compact JWS, as they were sent."""
-    segments = token.split(b".", _SEGMENTS)
-    if len(segments) != _SEGMENTS:
+def split_token(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the signing input, its header and payload, and the signature of a compact JWS, as they were sent."""
+    if token.count(b".") != _DOTS:
         raise TokenRefusedError(Refusal.NOT_COMPACT)
-    header, payload, signature = segments
-    return header, payload, signature
+    signing_input, _, signature = token.rpartition(b".")
+    header, _, payload = signing_input.partition(b".")
+    return signing_input, header, payload, signature
 
 
 def parse_token(
     token: bytes, algorithms: frozenset[str], types: frozenset[str] = ACCESS_TOKEN_TYPES
 ) -> UnverifiedToken:
     """Take a compact JWS apart and check its header; `types` are those it may have. Raises `TokenRefusedError`."""
-    header_segment, payload, signature_segment = split_token(token)
+    signing_input, header_segment, payload, signature_segment = split_token(token)
     algorithm, key_id = _parse_header(header_segment, algorithms, types)
-    signing_input = token[: -len(signature_segment) - 1]
     return UnverifiedToken(algorithm, key_id, signing_input, payload, decode_segment(signature_segment))
 
 

@@ -285,11 +285,12 @@ class Verifier:
             if fetch is not None:
                 yield fetch
             access_token = self._check(digest, unverified)
-        if access_token.status is not None and self._check_status:
-            fetch = self._statuses.worth_waiting_for(access_token.status.uri)
+        status = access_token.status
+        if status is not None and self._check_status:
+            fetch = self._statuses.worth_waiting_for(status.uri)
             if fetch is not None:
                 yield fetch
-            self._statuses.check(access_token.status)
+            self._statuses.check(status)
         return access_token
 
     def _recall(self, digest: bytes) -> AccessToken | None:

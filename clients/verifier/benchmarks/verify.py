@@ -4,7 +4,9 @@
 
 Process time (user + system), not wall clock: other work on the machine delays it, but is not counted. The floor is what
 `cryptography` takes for the signature alone, with the key, the algorithm and the signature's form prepared beforehand.
-Goals: a new ES256 token at most 75 us on the reference machine, a token seen before at most 5 us.
+Goals: a new ES256 token at most 75 us on a machine that makes an ES256 signature in 20 us, a token seen before at most
+5 us. What making one takes here is measured too, and the line below the table computes from it what the reference
+machine would need: nothing was measured there.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -30,6 +32,7 @@ SCHEMES: dict[str, tuple[object, ...]] = {
 }
 COLUMNS = ("bare signature", "new token", "above it", "ratio", "seen", "seen, status", "seen, request")
 PASSES = 5
+REFERENCE_SIGNATURE = 20.0  # microseconds for making an ES256 signature where the goals were set
 REQUIREMENT = require(["api:read"])
 
 Work = tuple[Callable[[Any], object], list[Any]]
@@ -72,6 +75,14 @@ def measure(algorithm: str, rounds: int) -> list[float]:
         )
 
 
+def measure_signing(rounds: int) -> float:
+    """Return what making one ES256 signature takes: the yardstick by which machines are compared."""
+    key = generate_private_key(SECP256R1())
+    algorithm = ECDSA(SHA256())
+    messages = [b"%0500d" % number for number in range(rounds)]
+    return microseconds([(lambda message: key.sign(message, algorithm), messages)])[0]
+
+
 def _signed(token: str, algorithm: str) -> tuple[bytes, bytes]:
     """Return a token's signature as `cryptography` takes it, and what was signed."""
     parsed = parse_token(token.encode(), frozenset({algorithm}))
@@ -92,10 +103,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000, help="tokens per pass")
     rounds: int = parser.parse_args().rounds
     print(f"{'CPU us per token':<16}" + "".join(f"{column:>15}" for column in COLUMNS))
+    new_tokens: dict[str, float] = {}
     for algorithm in SCHEMES:
         floor, new, seen, watched, request = measure(algorithm, rounds)
+        new_tokens[algorithm] = new
         figures = (floor, new, new - floor, new / floor, seen, watched, request)
         print(f"{algorithm:<16}" + "".join(f"{figure:>15.2f}" for figure in figures))
+    signing = measure_signing(rounds)
+    scaled = new_tokens["ES256"] * REFERENCE_SIGNATURE / signing
+    print(
+        f"Making an ES256 signature takes {signing:.1f} us here. Computed, not measured: where it takes "
+        f"{REFERENCE_SIGNATURE:.0f} us, a new ES256 token would cost {scaled:.1f} us."
+    )
 
 
 if __name__ == "__main__":

@@ -8,13 +8,22 @@ from math import prod
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jwk
 from joserfc.errors import SecurityWarning
 from joserfc.jwa import JWS_ALGORITHMS
 
 from authserver_verifier import IssuerUnavailableError, Refusal, Verifier
 from authserver_verifier.issuer import freshness
-from authserver_verifier.keys import ALGORITHMS, MAX_KEYS, VerificationKey, parse_key_set, parse_proof_key
+from authserver_verifier.keys import (
+    ALGORITHMS,
+    MAX_KEYS,
+    VerificationKey,
+    _encode_ecdsa,
+    parse_key_set,
+    parse_proof_key,
+)
 from authserver_verifier.testing import encode_segment, generate_key
 
 AUDIENCE = "https://notes.example.com"
@@ -167,6 +176,14 @@ def test_every_signature_is_judged_as_joserfc_judges_it(algorithm):
         assert not key.verifies(b"Signed", signature)
         assert not VerificationKey(other, algorithm).verifies(b"signed", signature)
     assert sum(judged) == (2 if algorithm == "ES256" else 1)
+
+
+SHORT_OR_LONG = st.integers(0, 2**256 - 1) | st.binary(max_size=32).map(int.from_bytes)
+
+
+@given(SHORT_OR_LONG, SHORT_OR_LONG)
+def test_r_and_s_are_spelled_in_der_as_cryptography_spells_them(r, s):
+    assert _encode_ecdsa(r.to_bytes(32) + s.to_bytes(32)) == encode_dss_signature(r, s)
 
 
 @pytest.mark.attack(59, 65)

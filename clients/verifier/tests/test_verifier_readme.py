@@ -158,9 +158,12 @@ def test_no_framework_is_needed_to_verify_a_token():
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
 
 
-def test_the_benchmark_prints_a_line_for_each_algorithm():
+def test_the_benchmark_prints_a_line_for_each_algorithm_and_says_what_is_computed():
     program = [sys.executable, ROOT / "benchmarks" / "verify.py", "--rounds", "5"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=100, check=True)
-    head, *lines = done.stdout.splitlines()
+    head, *lines, computed = done.stdout.splitlines()
     assert [column in head for column in ("bare signature", "new token", "seen, request")] == [True] * 3
     assert [line.split()[0] for line in lines] == ["ES256", "EdDSA", "RS256", "PS256"]
+    signing, scaled = re.fullmatch(r".* takes ([\d.]+) us here\. Computed, .* cost ([\d.]+) us\.", computed).groups()
+    new_token = float(lines[0].split()[2])
+    assert float(scaled) == pytest.approx(new_token * 20 / float(signing), rel=0.01), "in proportion to the signature"
