@@ -7,7 +7,7 @@ It listens on this machine only: who may ask it what is nginx's decision.
 
 import argparse
 import os
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,11 +25,11 @@ def create_app(issuer: str, audience: str) -> Starlette:
     async def check(request: Request) -> Response:
         """Check the request that nginx tells about: `/check?scope=…`, its method and URI in X-Original headers."""
         scopes = parse_qs(request.url.query).get("scope", [])
-        original = urlsplit(request.headers.get("x-original-uri", "/"))
+        path, _, query = request.headers.get("x-original-uri", "/").partition("?")  # no URL: //a/b is a path here
         described = ProtectedRequest(
             method=request.headers.get("x-original-method", "GET"),
-            path=original.path,
-            query=original.query.encode(),
+            path=unquote(path),
+            query=query.encode(),
             headers=tuple(request.headers.raw),
         )
         try:

@@ -6,7 +6,9 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -148,6 +150,23 @@ def test_a_bound_token_is_proved_against_nginxs_own_url(http, issuer, front):
     headers = key.headers("GET", f"{front}/notes", token)
     assert http.get("/notes?page=2", headers=headers).status_code == 200
     assert http.get("/notes", headers=headers).status_code == 401, "a proof is good once"
+
+
+@pytest.mark.parametrize("path", ["/caf%C3%A9/n%6Ftes", "//notes.example/notes"])
+def test_a_proof_is_compared_with_the_whole_path_however_it_is_spelled(path, front, issuer):
+    key = ProofKey()
+    token = issuer.token(front, scope="api:read", cnf={"jkt": key.thumbprint})
+    for proven, status in ((f"{front}{path}", 200), (f"{front}/notes", 401)):
+        assert ask(front, path, key.headers("GET", proven, token)) == status
+
+
+def ask(front, path, headers):
+    """Return the status of a request whose path goes out as it is: a client with manners would spell it anew."""
+    connection = HTTPConnection(urlsplit(front).netloc)
+    connection.request("GET", path, headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_anybody_may_read_the_metadata_and_nobody_the_check(http, front):
