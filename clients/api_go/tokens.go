@@ -68,16 +68,16 @@ func NewVerifier(issuer, audience string) *Verifier {
 
 // Verify returns what a bearer token says, or a *Refused.
 func (v *Verifier) Verify(ctx context.Context, authorization string) (*Token, error) {
-	if authorization == "" {
+	scheme, raw, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "bearer") { // no token at all, or the credentials of another scheme
 		return nil, &Refused{Status: http.StatusUnauthorized}
 	}
-	scheme, raw, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "bearer") || raw == "" || strings.Contains(raw, " ") {
-		return nil, refuse("invalid_request", "send: Authorization: Bearer TOKEN")
+	if raw == "" || strings.Contains(raw, " ") {
+		return nil, &Refused{Status: http.StatusBadRequest, Code: "invalid_request", Description: "send: Authorization: Bearer TOKEN"}
 	}
 	header, ok := parseHeader(raw)
 	if !ok {
-		return nil, refuse("invalid_token", "this is no access token")
+		return nil, refuse("this is no access token")
 	}
 	if _, err := v.keys.find(ctx, header); errors.Is(err, errNoKeys) {
 		return nil, &Refused{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: err.Error()}
@@ -86,16 +86,16 @@ func (v *Verifier) Verify(ctx context.Context, authorization string) (*Token, er
 	var expired *oidc.TokenExpiredError
 	switch {
 	case errors.As(err, &expired):
-		return nil, refuse("invalid_token", "the token has expired")
+		return nil, refuse("the token has expired")
 	case err != nil:
-		return nil, refuse("invalid_token", "the token is not valid for this API")
+		return nil, refuse("the token is not valid for this API")
 	}
 	token := &Token{Subject: verified.Subject, Expiry: verified.Expiry}
 	if err := verified.Claims(token); err != nil || token.Subject == "" || token.ClientID == "" || token.ID == "" {
-		return nil, refuse("invalid_token", "the token lacks a claim")
+		return nil, refuse("the token lacks a claim")
 	}
 	if token.Confirmation != nil {
-		return nil, refuse("invalid_token", "the token is bound to a key; bearer tokens only")
+		return nil, refuse("the token is bound to a key; bearer tokens only")
 	}
 	return token, nil
 }
@@ -145,6 +145,6 @@ func parseHeader(raw string) (jose.Header, bool) {
 	return header, strings.TrimPrefix(strings.ToLower(typ), "application/") == "at+jwt"
 }
 
-func refuse(code, description string) *Refused {
-	return &Refused{Status: http.StatusUnauthorized, Code: code, Description: description}
+func refuse(description string) *Refused {
+	return &Refused{Status: http.StatusUnauthorized, Code: "invalid_token", Description: description}
 }

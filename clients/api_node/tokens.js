@@ -28,11 +28,9 @@ export function createVerifier(issuer, audience) {
   const findKey = createKeyFinder(issuer);
 
   return async function verify(authorization) {
-    if (!authorization) throw new Refused(401);
-    const [scheme, token, ...rest] = authorization.split(" ");
-    if (scheme.toLowerCase() !== "bearer" || !token || rest.length) {
-      throw new Refused(401, "invalid_request", "send: Authorization: Bearer TOKEN");
-    }
+    const [scheme, token, ...rest] = (authorization ?? "").split(" ");
+    if (scheme.toLowerCase() !== "bearer") throw new Refused(401); // no token at all, or another scheme's credentials
+    if (!token || rest.length) throw new Refused(400, "invalid_request", "send: Authorization: Bearer TOKEN");
     let claims;
     try {
       const checks = { issuer, audience, typ: "at+jwt", algorithms: ALGORITHMS, requiredClaims: REQUIRED };

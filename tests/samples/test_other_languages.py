@@ -96,6 +96,14 @@ def test_a_request_without_a_token_is_challenged_and_told_nothing_else(api):
     assert answer.headers["www-authenticate"] == f'Bearer realm="{api.url}"'
 
 
+def test_the_credentials_of_another_scheme_are_no_token_and_a_malformed_header_is_400(api):
+    other = api.get("/whoami", "YTpi", "Basic")
+    assert (other.status_code, other.headers["www-authenticate"]) == (401, f'Bearer realm="{api.url}"')
+    malformed = api.get("/whoami", "a b")
+    assert malformed.status_code == 400
+    assert 'error="invalid_request"' in malformed.headers["www-authenticate"]
+
+
 def test_a_good_token_opens_what_its_scope_opens(api, issuer):
     token = issuer.token(api.url, scope="api:read")
     said = api.get("/whoami", token).json()
