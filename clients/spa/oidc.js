@@ -84,15 +84,15 @@ export class Issuer {
     });
   }
 
-  // Forgets everything, revokes the refresh token, and leaves the page to sign out at the issuer too.
+  // Forgets everything, first of all; then revokes the refresh token, and leaves the page to sign out at the issuer too.
   async signOut() {
-    const { revocation_endpoint, end_session_endpoint } = await this.#discover();
-    const { clientId, signedOutUri } = this.#options;
     const held = await this.#vault.locked(async () => {
       const tokens = await this.tokens();
       await this.#vault.clear();
       return tokens;
     });
+    const { revocation_endpoint, end_session_endpoint } = await this.#discover();
+    const { clientId, signedOutUri } = this.#options;
     if (held?.refresh_token) {
       const body = new URLSearchParams({ token: held.refresh_token, client_id: clientId });
       await fetch(revocation_endpoint, { method: "POST", body }).catch(() => {}); // ends with the session all the same

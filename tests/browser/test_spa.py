@@ -141,6 +141,19 @@ def test_an_issuer_that_does_not_answer_costs_nothing(visit, demo, spa):
     visitor.console.clear()  # Chromium's own remark on the request that failed
 
 
+def test_signing_out_forgets_the_tokens_though_the_issuer_does_not_answer(visit, demo, spa):
+    visitor = visit()
+    page = visitor.page
+    sign_in(page, demo, spa)
+    page.route(f"{demo.issuer}/**", lambda route: route.abort())
+    page.reload()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("alert")).to_contain_text("The issuer does not answer")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are signed out")
+    assert tokens_of(page) is None
+    visitor.console.clear()  # Chromium's own remark on the request that failed
+
+
 def test_an_answer_that_this_tab_did_not_ask_for_signs_nobody_in(visit, spa):
     page = visit().page
     page.goto(f"{spa}/callback?code=planted&state=foreign&iss=https://evil.example")
