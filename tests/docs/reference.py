@@ -6,6 +6,7 @@
 import contextlib
 import inspect
 import io
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -84,13 +85,15 @@ def endpoints_page() -> str:
     """Every path that a feature declares."""
     from authserver.app import FEATURES
 
+    operations = _operations_of_the_api()
     rows = []
     for feature in FEATURES:
         for endpoint in feature.endpoints:
             document = (endpoint.handler.__doc__ or "").strip().splitlines()
+            does = operations.get(endpoint.path) or (document[0] if document else "")
             methods = ", ".join(sorted(endpoint.methods))
             kind = "page" if endpoint.errors == "page" else "JSON"
-            rows.append((_code(endpoint.path), methods, kind, feature.name, document[0] if document else ""))
+            rows.append((_code(endpoint.path), methods, kind, feature.name, does))
     return (
         "# Endpoints\n\n"
         + MADE
@@ -98,6 +101,17 @@ def endpoints_page() -> str:
         "JSON for a program or a page for a person.\n\n"
         + _table(("Path", "Methods", "Errors", "Feature", "What it does"), sorted(rows))
     )
+
+
+def _operations_of_the_api() -> dict[str, str]:
+    """What the operations of ``/api`` say of themselves, by path: one handler passes all of them on."""
+    from authserver.features.api.application import build_document
+
+    paths = json.loads(build_document("https://issuer.example"))["paths"]
+    return {
+        re.sub(r"{\w+}", "*", path): " ".join(f"{operation['summary']}." for operation in operations.values())
+        for path, operations in paths.items()
+    }
 
 
 def _walk(command: Any, words: tuple[str, ...], parent: Any) -> Iterator[tuple[str, ...]]:
