@@ -26,5 +26,5 @@ REST_FRAMEWORK = {
 AUTHSERVER_VERIFIER = {
     "issuer": ISSUER,
     "audience": AUDIENCE,
-    "metadata": {"scopes_supported": ["api:read", "api:write"]},
+    "metadata": {"scopes_supported": ["django:read", "django:write"]},
 }

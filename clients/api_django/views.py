@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from authserver_verifier.drf import HasScopes
 
-READ, WRITE = "api:read", "api:write"
+READ, WRITE = "django:read", "django:write"
 NOTES: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=100))  # a project has a model here
 
 
@@ -68,8 +68,8 @@ class Notes(APIView):
 class Experiment(APIView):
     """One answer before the user's e-mail address is verified, and another after.
 
-    The resource names `api:write` among the scopes that need a verified address, so the issuer leaves it out of tokens
-    until then: this API asks nobody and knows no addresses.
+    The resource names `django:write` among the scopes that need a verified address, so the issuer leaves it out of
+    tokens until then: this API asks nobody and knows no addresses.
     """
 
     def get(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from authserver_verifier import AccessToken, Verifier
 
-READ, WRITE = "api:read", "api:write"
+READ, WRITE = "fastapi:read", "fastapi:write"
 MAX_NOTES = 100
 
 

@@ -115,14 +115,14 @@ def bearer(token):
 
 def test_a_good_token_opens_the_application_which_learns_who_it_is_and_not_the_token(http, issuer, front):
     forged = {"x-subject": "mallory", "x-client": "mallory"}
-    answer = http.get("/notes?page=2", headers=bearer(issuer.token(front, scope="api:read")) | forged)
+    answer = http.get("/notes?page=2", headers=bearer(issuer.token(front, scope="nginx:read")) | forged)
     assert answer.status_code == 200
     assert answer.text == "x-subject: alice\nx-client: notes-app"
     assert "www-authenticate" not in answer.headers
 
 
 def test_no_token_and_a_bad_one_are_challenged_once(http, issuer, front):
-    for headers in ({}, bearer(issuer.token("https://other.example", scope="api:read"))):
+    for headers in ({}, bearer(issuer.token("https://other.example", scope="nginx:read"))):
         answer = http.get("/notes", headers=headers)
         assert answer.status_code == 401
         [challenge] = answer.headers.get_list("www-authenticate")
@@ -131,22 +131,22 @@ def test_no_token_and_a_bad_one_are_challenged_once(http, issuer, front):
 
 
 def test_too_little_scope_is_403_with_the_scope_needed(http, issuer, front):
-    answer = http.get("/notes", headers=bearer(issuer.token(front, scope="api:write")))
+    answer = http.get("/notes", headers=bearer(issuer.token(front, scope="nginx:write")))
     assert answer.status_code == 403
     [challenge] = answer.headers.get_list("www-authenticate")
     assert 'error="insufficient_scope"' in challenge
-    assert 'scope="api:read"' in challenge
+    assert 'scope="nginx:read"' in challenge
 
 
 def test_a_token_in_the_query_is_400(http, issuer, front):
-    token = issuer.token(front, scope="api:read")
+    token = issuer.token(front, scope="nginx:read")
     assert http.get(f"/notes?access_token={token}").status_code == 400
     assert http.get("/notes?access_token=x", headers=bearer(token)).status_code == 400
 
 
 def test_a_bound_token_is_proved_against_nginxs_own_url(http, issuer, front):
     key = ProofKey()
-    token = issuer.token(front, scope="api:read", cnf={"jkt": key.thumbprint})
+    token = issuer.token(front, scope="nginx:read", cnf={"jkt": key.thumbprint})
     headers = key.headers("GET", f"{front}/notes", token)
     assert http.get("/notes?page=2", headers=headers).status_code == 200
     assert http.get("/notes", headers=headers).status_code == 401, "a proof is good once"
@@ -155,7 +155,7 @@ def test_a_bound_token_is_proved_against_nginxs_own_url(http, issuer, front):
 @pytest.mark.parametrize("path", ["/caf%C3%A9/n%6Ftes", "//notes.example/notes"])
 def test_a_proof_is_compared_with_the_whole_path_however_it_is_spelled(path, front, issuer):
     key = ProofKey()
-    token = issuer.token(front, scope="api:read", cnf={"jkt": key.thumbprint})
+    token = issuer.token(front, scope="nginx:read", cnf={"jkt": key.thumbprint})
     for proven, status in ((f"{front}{path}", 200), (f"{front}/notes", 401)):
         assert ask(front, path, key.headers("GET", proven, token)) == status
 
@@ -183,7 +183,7 @@ def test_an_issuer_that_cannot_be_asked_is_503_and_nothing_passes(application, t
     with FakeIssuer() as gone:
         gone.status = 500
         with running_nginx(gone, application, tmp_path) as (url, verifier):
-            token = bearer(gone.token(url, scope="api:read"))
+            token = bearer(gone.token(url, scope="nginx:read"))
             unavailable = httpx2.get(f"{url}/notes", headers=token, trust_env=False)
             verifier.stop()
             down = httpx2.get(f"{url}/notes", headers=token, trust_env=False)

@@ -18,8 +18,19 @@ PROGRAMS = {"fastapi": "api_fastapi/app.py", "django": "api_django/app.py"}
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)
-def command(request):
-    return python(PROGRAMS[request.param])
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def command(name):
+    return python(PROGRAMS[name])
+
+
+@pytest.fixture(scope="module")
+def scopes(name):
+    """The sample's own words: a scope belongs to one API, and several samples run beside one issuer."""
+    return f"{name}:read", f"{name}:write"
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +59,22 @@ def test_a_request_without_a_token_is_challenged_and_pointed_to_the_metadata(api
     assert (said["resource"], said["authorization_servers"]) == (api.url, [issuer.url])
 
 
-def test_a_good_token_opens_what_its_scope_opens(api, issuer):
-    both = issuer.token(api.url, scope="api:read api:write")
+def test_a_good_token_opens_what_its_scope_opens(api, issuer, scopes):
+    both = issuer.token(api.url, scope=" ".join(scopes))
     said = api.get("/whoami", both).json()
-    assert (said["subject"], said["client_id"], said["scope"]) == ("alice", "notes-app", "api:read api:write")
+    assert (said["subject"], said["client_id"], said["scope"]) == ("alice", "notes-app", " ".join(scopes))
     bearer = {"authorization": f"Bearer {both}"}
     assert api.http.post("/notes", json={"text": "hello"}, headers=bearer).status_code == 201
     assert api.get("/notes", both).json() == {"notes": ["hello"]}
-    assert api.get("/notes", issuer.token(api.url, scope="api:read", sub="bob")).json() == {"notes": []}
+    assert api.get("/notes", issuer.token(api.url, scope=scopes[0], sub="bob")).json() == {"notes": []}
     assert api.http.post("/notes", json={"text": 7 * ["x"]}, headers=bearer).status_code in {400, 422}
 
 
-def test_too_little_scope_is_403_and_names_what_is_missing(api, issuer):
-    answer = api.get("/notes", issuer.token(api.url, scope="api:write"))
+def test_too_little_scope_is_403_and_names_what_is_missing(api, issuer, scopes):
+    answer = api.get("/notes", issuer.token(api.url, scope=scopes[1]))
     assert answer.status_code == 403
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
-    assert 'scope="api:read"' in answer.headers["www-authenticate"]
+    assert f'scope="{scopes[0]}"' in answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("change", [{"aud": "https://other.example"}, {"exp": 1}, {"header": {"typ": "JWT"}}])
@@ -103,13 +114,13 @@ async def sign_in(http, issuer, user, authorization_url):
     return parse_qs(urlsplit(page.headers["location"]).query)["code"][0]
 
 
-async def fetch_tokens(issuer, client_id, audience, user):
+async def fetch_tokens(issuer, client_id, audience, scope, user):
     """Run the code flow of a public client."""
     request = {
         "response_type": "code",
         "client_id": client_id,
         "redirect_uri": CALLBACK,
-        "scope": "api:read api:write",
+        "scope": scope,
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
         "resource": audience,
@@ -130,13 +141,14 @@ def fleet(tmp_path_factory):
 
 
 @pytest.fixture
-def registered(command, fleet):
+def registered(command, scopes, fleet):
     """The sample, registered at our issuer with a scope that needs a verified address."""
     api = Sample(command, fleet.issuer)
-    scopes = ["--scope", "api:read", "--scope", "api:write", "--verified-scope", "api:write"]
+    read, write = scopes
+    words = ["--scope", read, "--scope", write, "--verified-scope", write]
     try:
         api.wait()
-        fleet.run("resources", "create", api.url, "--name", "Sample", *scopes)
+        fleet.run("resources", "create", api.url, "--name", "Sample", *words)
         yield api
         fleet.run("resources", "delete", api.url, "--yes")
     finally:
@@ -144,23 +156,23 @@ def registered(command, fleet):
 
 
 @pytest.mark.product("S3")
-def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(registered, fleet):
+def test_the_experiment_answers_otherwise_before_and_after_the_address_is_verified(registered, scopes, fleet):
     user = f"eve{registered.url.rpartition(':')[2]}"
     fleet.run("users", "create", user, "--email", f"{user}@example.org", "--password-stdin", stdin=f"{PASSWORD}\n")
-    metadata = {"redirect_uris": [CALLBACK], "scope": "api:read api:write"}
+    metadata = {"redirect_uris": [CALLBACK], "scope": " ".join(scopes)}
     client_id = fleet.create_client(f"App of {user}", "native", metadata)["client_id"]
-    tokens = asyncio.run(fetch_tokens(fleet.issuer, client_id, registered.url, user))
+    tokens = asyncio.run(fetch_tokens(fleet.issuer, client_id, registered.url, " ".join(scopes), user))
     before = registered.get("/experiment", tokens["access_token"]).json()
     fleet.run("users", "update", user, "--email-verified")
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": client_id}
     renewed = httpx2.post(f"{fleet.issuer}/token", data=form, trust_env=False).json()
     after = registered.get("/experiment", renewed["access_token"]).json()
-    assert before == {"access": "limited", "missing_scope": "api:write"}
+    assert before == {"access": "limited", "missing_scope": scopes[1]}
     assert after == {"access": "full", "missing_scope": ""}
 
 
-def test_a_token_dies_at_the_sample_within_seconds_of_its_revocation(registered, fleet):
-    client = fleet.create_client("Machine", "service", {"scope": "api:read"})
+def test_a_token_dies_at_the_sample_within_seconds_of_its_revocation(registered, scopes, fleet):
+    client = fleet.create_client("Machine", "service", {"scope": scopes[0]})
     form = {"grant_type": "client_credentials", "resource": registered.url}
     credentials = client["client_id"], client["client_secret"]
     token = httpx2.post(f"{fleet.issuer}/token", data=form, auth=credentials, trust_env=False).json()["access_token"]
