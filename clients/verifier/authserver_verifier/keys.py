@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwk
 from joserfc.errors import JoseError
 
-from authserver_verifier.jwt import decode_segment, parse_object
-from authserver_verifier.refusals import TokenRefusedError
+from authserver_verifier.jwt import UnverifiedToken, decode_segment, parse_object
+from authserver_verifier.refusals import Refusal, TokenRefusedError
 
 logger = logging.getLogger("authserver_verifier")
 
@@ -97,6 +97,16 @@ def parse_key_set(document: bytes, algorithms: Collection[str]) -> KeysByName:
         else:
             keys.setdefault((key_id, algorithm), key)
     return keys
+
+
+def verify_claims(token: UnverifiedToken, keys: KeysByName) -> dict[str, object]:
+    """Return the claims of a token that one of these keys signed; they are not read before that is known."""
+    key = keys.get((token.key_id, token.algorithm))
+    if key is None:
+        raise TokenRefusedError(Refusal.KEY_UNKNOWN)
+    if not key.verifies(token.signing_input, token.signature):
+        raise TokenRefusedError(Refusal.SIGNATURE_WRONG)
+    return parse_object(decode_segment(token.payload))
 
 
 def parse_proof_key(member: object, algorithm: str) -> tuple[VerificationKey, str]:

@@ -16,8 +16,9 @@ from threading import Lock
 from authserver_verifier.claims import StatusReference, parse_seconds
 from authserver_verifier.documents import FAULTS, MAX_DOCUMENT_BYTES, NOT_MODIFIED, OK, get_document
 from authserver_verifier.issuer import Issuer
-from authserver_verifier.jwt import decode_segment, parse_object, parse_token
+from authserver_verifier.jwt import decode_segment, parse_token
 from authserver_verifier.key_cache import KeyCache
+from authserver_verifier.keys import verify_claims
 from authserver_verifier.refusals import IssuerUnavailableError, Refusal, RequestRefusedError, TokenRefusedError
 from authserver_verifier.single_flight import SingleFlight
 
@@ -176,12 +177,7 @@ class StatusLists:
         fetch = self._keys.worth_waiting_for(unverified.key_id, unverified.algorithm)
         if fetch is not None:
             concurrent.futures.wait([fetch], _KEY_WAIT)
-        key = self._keys.require().get((unverified.key_id, unverified.algorithm))
-        if key is None:
-            raise TokenRefusedError(Refusal.KEY_UNKNOWN)
-        if not key.verifies(unverified.signing_input, unverified.signature):
-            raise TokenRefusedError(Refusal.SIGNATURE_WRONG)
-        return parse_object(decode_segment(unverified.payload))
+        return verify_claims(unverified, self._keys.require())
 
 
 class _Source:

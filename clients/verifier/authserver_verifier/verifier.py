@@ -20,9 +20,9 @@ from authserver_verifier.certificates import check_certificate
 from authserver_verifier.claims import AccessToken, Expectation, check_claims, parse_seconds
 from authserver_verifier.dpop import ClaimProof, ProofChecker, normalize_origin
 from authserver_verifier.issuer import Issuer
-from authserver_verifier.jwt import UnverifiedToken, decode_segment, encode_token, parse_object, parse_token
+from authserver_verifier.jwt import UnverifiedToken, encode_token, parse_token
 from authserver_verifier.key_cache import MAX_STALE, KeyCache
-from authserver_verifier.keys import ALGORITHMS, KeysByName
+from authserver_verifier.keys import ALGORITHMS, KeysByName, verify_claims
 from authserver_verifier.refusals import Challenge, Refusal, RequestRefusedError, TokenRefusedError
 from authserver_verifier.request import ProtectedRequest
 from authserver_verifier.requirement import SCOPE_TOKEN, Requirement, require
@@ -302,12 +302,7 @@ class Verifier:
 
     def _check(self, digest: bytes, unverified: UnverifiedToken) -> AccessToken:
         keys = self._keys.require()
-        key = keys.get((unverified.key_id, unverified.algorithm))
-        if key is None:
-            raise TokenRefusedError(Refusal.KEY_UNKNOWN)
-        if not key.verifies(unverified.signing_input, unverified.signature):
-            raise TokenRefusedError(Refusal.SIGNATURE_WRONG)
-        claims = parse_object(decode_segment(unverified.payload))
+        claims = verify_claims(unverified, keys)
         access_token = check_claims(claims, unverified.key_id, self._expected, self._clock())
         over_at = parse_seconds(claims, "exp") + self._leeway
         with self._remembering:
