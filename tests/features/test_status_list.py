@@ -163,9 +163,7 @@ async def test_a_logout_and_a_replayed_code_set_it_too(server):
     assert (await server.redeem(code)).status_code == 400
     assert await is_revoked(server, first["access_token"])
     second = await server.code_flow(browser=browser)
-    page = await browser.get(f"{server.issuer}/end_session?id_token_hint={second['id_token']}")
-    if page.status_code == 200:
-        page = await browser.submit(page)
+    await browser.get(f"{server.issuer}/end_session?id_token_hint={second['id_token']}")
     assert await is_revoked(server, second["access_token"])
 
 
@@ -270,14 +268,16 @@ async def test_an_endless_accept_header_is_answered_at_once(server):
     assert response.status_code == 406
 
 
-@pytest.mark.parametrize(
-    "number", ["3", "999999999", "9999999999999999999999", "01", "-1", "1.0", "x", "%D9%A1", "1%00"]
-)
+@pytest.mark.parametrize("number", ["3", "999999999", "9999999999999999999999", "01", "-1", "1.0", "x", "%D9%A1"])
 async def test_a_list_that_there_is_not_is_not_found(server, number):
     response = await server.get(f"/status/{number}", accept=MEDIA_TYPE)
-    assert response.status_code in {404, 400}
-    assert server.refusal in {"status_list_unknown", "parameters_malformed"}
+    assert (response.status_code, server.refusal) == (404, "status_list_unknown")
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_number_with_nul_behind_it_is_no_number(server):
+    response = await server.get("/status/1%00", accept=MEDIA_TYPE)
+    assert (response.status_code, server.refusal) == (400, "parameters_malformed")
 
 
 async def test_the_next_list_is_there_before_any_token_names_it(server):
@@ -325,9 +325,8 @@ async def test_a_list_says_nothing_but_which_places_are_revoked(server):
     assert sorted(places) != list(range(min(places), min(places) + 3)), "and their places follow no order"
 
 
-async def test_two_nodes_serve_what_one_of_them_revoked(start_server, database_url):
-    if database_url.startswith("sqlite"):
-        pytest.skip("one process serves an SQLite file")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_two_nodes_serve_what_one_of_them_revoked(start_server):
     one, two = await start_server(), await start_server()
     tokens = await one.code_flow()
     await revoke_refresh_token(one, tokens)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -76,8 +76,9 @@ async def test_the_redirect_uri_may_be_left_out_where_a_challenge_stands_for_it(
 @pytest.mark.attack(26)
 async def test_a_code_is_too_old_after_its_minute(server):
     code = await server.get_code()
-    row = (await server.rows("SELECT created_at, expires_at FROM authorization_codes"))[0]
-    assert row.created_at < row.expires_at
+    (row,) = await server.rows("SELECT created_at, expires_at FROM authorization_codes")
+    begun, over = (datetime.fromisoformat(str(moment)) for moment in row)
+    assert over - begun == timedelta(minutes=1)
     await server.set_back(AuthorizationCodes, expires_at=timedelta())
     response = await server.redeem(code)
     assert (response.json()["error"], server.refusal) == ("invalid_grant", "code_expired")
@@ -86,11 +87,16 @@ async def test_a_code_is_too_old_after_its_minute(server):
 
 @pytest.mark.attack(27)
 async def test_a_wrong_verifier_spends_the_code(server):
-    for verifier in (VERIFIER[:42], VERIFIER + "x" * 86, VERIFIER[:-1] + "A", CHALLENGE, "ä" * 43):
+    for verifier, refusal in (
+        (VERIFIER[:42], "verifier_malformed"),
+        (VERIFIER + "x" * 86, "verifier_malformed"),
+        (VERIFIER[:-1] + "A", "verifier_wrong"),
+        (CHALLENGE, "verifier_wrong"),
+        ("ä" * 43, "verifier_malformed"),
+    ):
         code = await server.get_code()
         response = await server.redeem(code, code_verifier=verifier)
-        assert response.json()["error"] == "invalid_grant", verifier
-        assert server.refusal in {"verifier_malformed", "verifier_wrong"}
+        assert (response.json()["error"], server.refusal) == ("invalid_grant", refusal), verifier
         assert (await server.redeem(code)).json()["error"] == "invalid_grant", "the first try has spent it"
 
 
@@ -177,7 +183,7 @@ async def test_a_clients_own_token_never_names_a_user(server):
     token = (await server.token(SERVICE, grant_type="client_credentials")).json()["access_token"]
     claims = claims_of(token)
     assert claims["sub"] == claims["client_id"] == SERVICE.client_id
-    assert (await server.get("/userinfo", authorization=f"Bearer {token}")).status_code in {401, 403}
+    assert (await server.get("/userinfo", authorization=f"Bearer {token}")).status_code == 403
     offer = Offer(metadata=server.services.metadata, allow_http=lambda _: False)
     for client_id in (USER.sub, USER.id.hex, USER.sub.upper()):
         with pytest.raises(OperationError):
@@ -191,23 +197,20 @@ async def test_a_clients_own_token_never_names_a_user(server):
 
 
 CUTS = {
-    "disabled": lambda server: user_operations.disable(server.operator, USER.username),
-    "deleted": lambda server: user_operations.delete(server.operator, USER.username),
-    "given another password": lambda server: user_operations.set_password(
-        server.operator, USER.username, "another long password"
-    ),
+    "disabled": (user_operations.disable, (), "user_disabled"),
+    "deleted": (user_operations.delete, (), "user_gone"),
+    "given another password": (user_operations.set_password, ("another long password",), "session_ended"),
 }
 
 
 @pytest.mark.attack(36, 45)
-@pytest.mark.parametrize("cut", CUTS)
-async def test_nothing_is_issued_to_a_user_who_was_cut_off(server, cut):
+@pytest.mark.parametrize(("cut", "more", "refusal"), CUTS.values(), ids=CUTS)
+async def test_nothing_is_issued_to_a_user_who_was_cut_off(server, cut, more, refusal):
     tokens = await server.code_flow()
     code = await server.get_code()
-    await CUTS[cut](server)
+    await cut(server.operator, USER.username, *more)
     redeemed = await server.redeem(code)
-    assert (redeemed.status_code, redeemed.json()["error"]) == (400, "invalid_grant")
-    assert server.refusal in {"user_disabled", "user_gone", "session_ended"}
+    assert (redeemed.json()["error"], server.refusal) == ("invalid_grant", refusal)
     refreshed = await server.refresh(tokens["refresh_token"])
     assert (refreshed.json()["error"], server.refusal) == ("invalid_grant", "grant_revoked")
     assert await server.introspect(tokens["access_token"]) == {"active": False}

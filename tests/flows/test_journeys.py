@@ -123,6 +123,7 @@ async def test_a_web_app_signs_in_renews_and_signs_out(fleet: Fleet, http: httpx
     assert left.headers["location"] == f"{SIGNED_OUT}?state=bye"
 
 
+@pytest.mark.attack(53)
 async def test_a_client_that_signs_its_assertions_gets_a_token_once(fleet: Fleet, http: httpx2.AsyncClient) -> None:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     metadata = {
