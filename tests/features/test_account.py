@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import pytest
 
+from authserver.app import FEATURES
 from authserver.steps.account import find_return_path
 from tests.features.account_pages import hidden, let_the_proof_grow_old, main_text, send, sign_in
 from tests.oauth.examples import USER
 from tests.server import OTHER_USER
 
-PAGES = ("", "/profile", "/email", "/password", "/devices", "/apps", "/activity", "/data")
-FORMS = ("/profile", "/email", "/password", "/devices", "/apps", "/data")
+PAGES = [link.path for feature in FEATURES for link in feature.account_links]
+FORMS = [
+    endpoint.path
+    for feature in FEATURES
+    for endpoint in feature.endpoints
+    if endpoint.path in PAGES and "POST" in endpoint.methods
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_who_is_not_signed_in_is_sent_to_sign_in_and_comes_back(server, path):
     browser = server.browser()
-    answer = await browser.get(f"{server.issuer}/account{path}")
+    answer = await browser.get(f"{server.issuer}{path}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     page = await browser.follow(await server.login(browser))
-    assert (page.status_code, page.url.path) == (200, f"/account{path}")
+    assert (page.status_code, page.url.path) == (200, path)
     front = await browser.open(f"{server.issuer}/")
     assert front.url.path == "/", "once only"
 
@@ -27,13 +33,13 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in_and_comes_back(server, pa
 @pytest.mark.parametrize("path", PAGES)
 async def test_each_page_has_its_title_and_the_list_of_all_in_which_it_is_marked(server, path):
     browser = await sign_in(server)
-    page = await browser.get(f"{server.issuer}/account{path}")
+    page = await browser.get(f"{server.issuer}{path}")
     assert page.status_code == 200
     assert page.text.count("<h1>") == 1
     assert page.text.count('aria-current="page"') == 1
-    assert f'<a href="/account{path}" aria-current="page">' in page.text
+    assert f'<a href="{path}" aria-current="page">' in page.text
     for each in PAGES:
-        assert f'<a href="/account{each}"' in page.text
+        assert f'<a href="{each}"' in page.text
 
 
 async def test_the_overview_says_who_and_how_much(server):
@@ -50,7 +56,7 @@ async def test_the_overview_says_who_and_how_much(server):
 async def test_a_form_of_another_site_is_refused_and_changes_nothing(server, path):
     browser = await sign_in(server)
     events = await server.audit_events()
-    page = await browser.get(f"{server.issuer}/account{path}")
+    page = await browser.get(f"{server.issuer}{path}")
     elsewhere = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
     answer = await browser.post(str(page.url), hidden(page) | {"decision": "delete", "sure": "yes"}, elsewhere)
     assert (answer.status_code, server.refusal) == (403, "csrf")
@@ -63,7 +69,7 @@ async def test_a_form_of_another_site_is_refused_and_changes_nothing(server, pat
 async def test_a_form_without_this_browsers_token_is_shown_again(server, path, token):
     browser = await sign_in(server)
     events = await server.audit_events()
-    page = await browser.get(f"{server.issuer}/account{path}")
+    page = await browser.get(f"{server.issuer}{path}")
     form = hidden(page) | {"csrf": token, "decision": "delete", "sure": "yes", "name": "Eve"}
     answer = await browser.post(str(page.url), {name: value for name, value in form.items() if value})
     assert answer.status_code == 422
@@ -75,7 +81,7 @@ async def test_a_form_without_this_browsers_token_is_shown_again(server, path, t
 @pytest.mark.parametrize("path", FORMS)
 async def test_a_form_that_was_shown_to_somebody_else_changes_nothing(server, path):
     browser = await sign_in(server)
-    page = await browser.get(f"{server.issuer}/account{path}")
+    page = await browser.get(f"{server.issuer}{path}")
     await server.login(browser, user=OTHER_USER)
     events = await server.audit_events()
     answer = await send(browser, page, decision="sign_out_others", sure="yes", name="Ada", email="x@example.com")
@@ -83,10 +89,10 @@ async def test_a_form_that_was_shown_to_somebody_else_changes_nothing(server, pa
     assert await server.audit_events() == events
 
 
-@pytest.mark.parametrize("path", ["/email", "/data"])
+@pytest.mark.parametrize("path", ["/account/email", "/account/data"])
 async def test_what_protects_the_account_asks_for_proof_again_after_five_minutes(server, path):
     browser = await sign_in(server)
-    url = f"{server.issuer}/account{path}"
+    url = f"{server.issuer}{path}"
     form = await browser.get(url)
     await let_the_proof_grow_old(server)
     asked = await browser.get(url)
@@ -99,7 +105,7 @@ async def test_what_protects_the_account_asks_for_proof_again_after_five_minutes
     assert 'value="ada"' in login.text, "the name is filled in"
     assert "We ask again because this protects your account." in login.text
     page = await browser.follow(await server.login(browser, login))
-    assert page.url.path == f"/account{path}"
+    assert page.url.path == path
     assert "We ask again" not in page.text
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from authserver.operations import users
+from authserver.operations.errors import OperationError, Problem
 from authserver.store.purge import purge_expired
 from authserver.store.tables import Users
 from tests.features.account_pages import hidden, main_text, send, sign_in
@@ -123,6 +124,8 @@ async def test_after_thirty_days_the_account_is_gone_and_its_subject_is_nobodys(
     answer = await server.login(server.browser())
     assert answer.status_code == 422
     assert "That e-mail or password is not right." in answer.text
+    again = await users.create(server.operator, username=USER.username, email=USER.email)
+    assert again.sub != USER.sub
 
 
 async def test_an_operator_can_keep_the_account_of_who_asks_for_it(server):
@@ -136,7 +139,6 @@ async def test_an_operator_can_keep_the_account_of_who_asks_for_it(server):
 @pytest.mark.attack(117)
 async def test_the_name_of_who_is_leaving_is_not_free_yet(server):
     await leave(server, await sign_in(server))
-    async with server.services.engine.read() as tx:
-        rows = (await tx.raw("SELECT deleted_at, delete_at FROM users WHERE username_key = 'ada'")).all()
-    assert rows[0].deleted_at is None
-    assert rows[0].delete_at is not None
+    with pytest.raises(OperationError) as refused:
+        await users.create(server.operator, username=USER.username, email="another@example.org")
+    assert refused.value.problem is Problem.CONFLICT

@@ -14,6 +14,9 @@ FIELDS = {
     "/profile": CLAIMS,
     "/email": ("email",),
     "/password": ("password", "new-password"),
+    "/factors": ("decision", "code"),
+    "/passkeys": ("decision", "passkey", "passkey_id", "name"),
+    "/connections": ("decision", "provider", "subject"),
     "/devices": ("decision", "session"),
     "/apps": ("decision", "client"),
     "/data": ("decision", "sure"),
@@ -22,7 +25,13 @@ FIELDS = {
     "/restore": ("decision", "transaction"),
     "/email/01890000-0000-7000-8000-000000000001": ("code", "action"),
 }
-GROUND = {"/devices": {"decision": "sign_out"}, "/apps": {"decision": "take_back"}}
+GROUND = {
+    "/factors": {"decision": "confirm"},
+    "/passkeys": {"decision": "rename", "passkey_id": "01890000-0000-7000-8000-000000000001", "name": "Key"},
+    "/connections": {"decision": "unlink", "provider": "partner", "subject": "x"},
+    "/devices": {"decision": "sign_out"},
+    "/apps": {"decision": "take_back"},
+}
 
 
 @pytest.mark.attack(126)
