@@ -122,7 +122,7 @@ def test_a_second_start_keeps_the_data_and_follows_the_samples_ports(start, here
     assert not (here / "keys").exists(), "dev never touches keys/"
 
 
-def test_a_second_dev_at_one_database_is_refused(start, here):
+def test_a_server_beside_dev_at_its_database_is_refused(start, here):
     ports = free_ports(3)
     process = start("dev", "--no-samples", *options_for(ports))
     read_block(process)
