@@ -1,12 +1,16 @@
 """A command line at a fresh installation, and what it printed."""
 
+import codecs
+import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,3 +127,28 @@ def descendants_of(pid: int) -> set[int]:
         found |= new
         new = {child for child, parent in parents if parent in new} - found
     return found - {pid}
+
+
+def converse(answers: Iterable[tuple[str, str]], *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal of its own; answer each prompt as it comes, and return (exit code, screen)."""
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "authserver", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509  # so that Ctrl-C is a signal, as in a terminal
+    )
+    os.close(terminal)
+    shown, decoder = "", codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
+    waiting = list(answers)
+    with contextlib.suppress(OSError):  # EIO: the program has ended
+        while chunk := os.read(controller, 4096):
+            shown += decoder.decode(chunk)
+            while waiting and waiting[0][0] in shown:
+                time.sleep(0.3)  # a person reads first; turning the echo off throws away what was typed before
+                os.write(controller, waiting.pop(0)[1].encode())
+    os.close(controller)
+    assert not waiting, shown
+    return process.wait(timeout=10), shown

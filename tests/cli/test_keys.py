@@ -3,12 +3,9 @@
 import base64
 import json
 import os
-import pty
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +18,7 @@ from authserver.cli.progress import Progress
 from authserver.jose.schedule import RotationRules
 from authserver.operations.keys import list_key
 from authserver.sealing.records import SigningKey
+from tests.cli.conftest import converse
 from tests.sealing import plug_ins
 
 KEY = Path("keys/sealing.key")
@@ -394,34 +392,15 @@ def test_ctrl_c_says_how_to_go_on(installed, monkeypatch):
     assert installed("keys", "rewrap", "--json").json["rewrapped"] == 3
 
 
-def test_the_time_line_is_drawn_on_a_terminal_and_nowhere_else(installed):
+def test_the_time_line_is_drawn_on_a_terminal_and_nowhere_else(installed, monkeypatch):
     assert "next change" not in installed("keys", "list").out.lower()
     assert all(len(line.split("\t")) == 8 for line in installed("keys", "list").out.splitlines())
-    drawn = on_a_terminal("keys", "list")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    code, drawn = converse((), "keys", "list")
+    assert code == 0
     assert "Next change: " in drawn
     assert "ES256: " in drawn
     assert "━" in drawn
-
-
-def on_a_terminal(*arguments):
-    parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "authserver", *arguments],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "COLUMNS": "100", "LANG": "C.UTF-8"},
-        stdin=child,
-        stdout=child,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(child)
-    printed = b""
-    try:
-        while block := os.read(parent, 65536):
-            printed += block
-    except OSError:  # the other side is closed
-        pass
-    os.close(parent)
-    assert process.wait(timeout=20) == 0
-    return printed.decode()
 
 
 def key(number, publish, sign, **times):

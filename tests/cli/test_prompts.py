@@ -1,48 +1,18 @@
 """Questions on a terminal, and progress beside the result."""
 
-import contextlib
-import os
-import pty
-import subprocess
-import sys
 import time
 
 import pytest
 
 from authserver.cli.progress import Progress
 from authserver.cli.terminal import Terminal
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import converse
 
 
 @pytest.fixture
 def ann(installed):
     assert installed("users", "create", "ann", "--email", "ann@example.org", "--no-password").code == 0
     return installed
-
-
-def converse(answers, *arguments):
-    """Run a command on a terminal of its own; answer each prompt as it comes, and return (exit code, screen)."""
-    controller, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "authserver", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509  # so that Ctrl-C is a signal, as in a terminal
-    )
-    os.close(terminal)
-    shown = ""
-    waiting = list(answers)
-    with contextlib.suppress(OSError):  # EIO: the program has ended
-        while chunk := os.read(controller, 4096):
-            shown += chunk.decode()
-            while waiting and waiting[0][0] in shown:
-                time.sleep(0.3)  # a person reads first; turning the echo off throws away what was typed before
-                os.write(controller, waiting.pop(0)[1].encode())
-    os.close(controller)
-    assert not waiting, shown
-    return process.wait(timeout=10), shown
 
 
 @pytest.mark.parametrize(
