@@ -1,17 +1,19 @@
-"""How the tests of the account pages go about: sign in, let time pass, read what a page says."""
+"""How tests of people's pages go about: sign in, look who is signed in, let time pass, read what a page says."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from html import unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authserver.store.tables import Sessions
 from tests.oauth.examples import USER
+from tests.server import PASSWORD
 
 if TYPE_CHECKING:
     import httpx2
+    from sqlalchemy import Row
 
     from authserver.oauth.values import User
     from tests.browser_client import Browser
@@ -24,10 +26,14 @@ async def sign_in(server: Server, user: User = USER, address: str = "203.0.113.7
     """A browser in which this user has just signed in."""
     browser = server.browser(address)
     page = await browser.get(f"{server.issuer}/login")
-    form = {"username": user.username, "password": "correct horse battery staple", **hidden(page)}
+    form = {"username": user.username, "password": PASSWORD, **hidden(page)}
     answer = await browser.post(f"{server.issuer}/login", form, headers or None)
     assert answer.status_code == 303, answer.text
     return browser
+
+
+async def newest_session(server: Server) -> Row[Any]:
+    return (await server.rows("SELECT acr, amr, cookie_hash, auth_time FROM sessions ORDER BY id DESC"))[0]
 
 
 async def let_the_proof_grow_old(server: Server) -> None:

@@ -10,6 +10,7 @@ import pyotp
 
 from tests.features.account_pages import send, sign_in
 from tests.oauth.examples import USER
+from tests.server import PASSWORD
 
 if TYPE_CHECKING:
     import httpx2
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from authserver.oauth.values import User
     from tests.browser_client import Browser
     from tests.server import Server
-
-PASSWORD = "correct horse battery staple"
 
 
 class Phone(NamedTuple):

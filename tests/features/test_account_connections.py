@@ -15,8 +15,6 @@ from tests.oauth.examples import USER
 from tests.server import OTHER_USER, is_signed_in
 from tests.upstream import change, come_back, link, query_of, sign_in_there
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
 async def server(upstream_server):

@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet
 from authserver.store import clients
 from tests.browser_client import FORM, read_form
 from tests.oauth.examples import ISSUER, USER, WEB
-from tests.server import OTHER_USER, SPA, answer_of
+from tests.server import OTHER_USER, PASSWORD, SPA, answer_of
 
 CALLBACK = WEB.redirect_uris[0]
 
@@ -257,7 +257,7 @@ async def test_a_form_of_another_site_is_refused(server):
     browser = server.browser()
     page = await browser.open(server.authorization_url())
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
-    response = await browser.submit(page, foreign, username=USER.username, password="correct horse battery staple")
+    response = await browser.submit(page, foreign, username=USER.username, password=PASSWORD)
     assert response.status_code == 403
     page = await browser.follow(await server.login(browser, page))
     response = await browser.submit(page, foreign, decision="allow")

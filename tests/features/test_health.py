@@ -9,8 +9,6 @@ import pytest
 from authserver.app import utc_now
 from authserver.jose.keyring import Keyring
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_a_server_is_live_and_ready(server):
     assert (await server.get("/livez")).json() == {"status": "live"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.features.account_pages import sign_in
 from tests.mailbox import mails
 from tests.oauth.examples import USER
-from tests.server import OTHER_USER
+from tests.server import OTHER_USER, PASSWORD
 
 FIREFOX = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"}
 
@@ -36,7 +36,7 @@ async def test_a_shared_computer_is_news_each_time(server):
     for _ in range(2):
         browser = server.browser()
         page = await browser.get(f"{server.issuer}/login")
-        await browser.submit(page, username="ada", password="correct horse battery staple", shared_computer="yes")
+        await browser.submit(page, username="ada", password=PASSWORD, shared_computer="yes")
     assert len(await notices(server)) == 2
 
 

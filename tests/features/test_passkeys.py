@@ -11,7 +11,7 @@ import pytest
 
 from authserver.operations import users
 from authserver.store.tables import PendingSignIns
-from tests.features.account_pages import hidden, main_text, sign_in
+from tests.features.account_pages import hidden, main_text, newest_session, sign_in
 from tests.features.authenticator import (
     ELIGIBLE,
     PRESENT,
@@ -24,7 +24,7 @@ from tests.features.authenticator import (
     use,
 )
 from tests.features.factors import add_factor, give_password
-from tests.features.test_second_factor import ESSENTIAL, newest_session
+from tests.features.test_second_factor import ESSENTIAL
 from tests.mailbox import mails
 from tests.oauth.examples import ISSUER, USER
 from tests.server import OTHER_USER, answer_of, is_signed_in

@@ -10,18 +10,14 @@ from datetime import timedelta
 import pytest
 
 from authserver.store.tables import PendingSignIns
-from tests.features.account_pages import main_text, send, sign_in
-from tests.features.factors import PASSWORD, add_factor, give_password
+from tests.features.account_pages import main_text, newest_session, send, sign_in
+from tests.features.factors import add_factor, give_password
 from tests.features.test_login_code import ask
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
-from tests.server import OTHER_USER, answer_of, is_signed_in
+from tests.server import OTHER_USER, PASSWORD, answer_of, is_signed_in
 
 ESSENTIAL = json.dumps({"id_token": {"acr": {"essential": True, "values": ["aal2"]}}})
-
-
-async def newest_session(server):
-    return (await server.rows("SELECT acr, amr, cookie_hash, auth_time FROM sessions ORDER BY id DESC"))[0]
 
 
 async def test_after_the_password_the_code_of_the_app_is_asked_for_and_signs_in(server):

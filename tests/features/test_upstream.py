@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from authserver.store.tables import UpstreamSignIns
-from tests.features.account_pages import main_text
+from tests.features.account_pages import main_text, newest_session
 from tests.features.factors import add_factor
 from tests.mailbox import last_mail, mails
 from tests.oauth.examples import USER
@@ -25,16 +25,10 @@ from tests.upstream import (
     sign_in_there,
 )
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
 async def server(upstream_server):
     return upstream_server
-
-
-async def newest_session(server):
-    return (await server.rows("SELECT user_id, acr, amr, auth_time FROM sessions ORDER BY id DESC"))[0]
 
 
 # --- there ------------------------------------------------------------------------------------------------------------

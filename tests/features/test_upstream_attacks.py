@@ -27,8 +27,6 @@ from tests.upstream import (
     sign_in_there,
 )
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
 async def server(upstream_server):

@@ -26,8 +26,6 @@ from tests.upstream import (
     sign_in_there,
 )
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.fixture
 async def server(upstream_server):

@@ -18,7 +18,6 @@ from joserfc.jwt import decode, encode
 from tests.browser_client import Browser
 from tests.flows.fleet import API, CALLBACK, PASSWORD, SIGNED_OUT, USERNAME, Fleet
 
-pytestmark = pytest.mark.anyio
 SCOPE = "openid profile email offline_access notes:read"
 WEB = {
     "redirect_uris": [CALLBACK],

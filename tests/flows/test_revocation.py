@@ -7,8 +7,6 @@ from tests.flows.resource_server import running_resource_server
 from tests.flows.revocations import measure_revocations
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.mark.product("S6")
 @pytest.mark.timeout(120)

@@ -23,7 +23,7 @@ from tests.upstream import go
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]  # two installations are set up first
+pytestmark = pytest.mark.timeout(300)  # two installations are set up first
 APP = {"redirect_uris": [CALLBACK], "scope": "openid email"}
 
 

@@ -18,7 +18,6 @@ from tests.browser_client import Browser
 from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet
 from tests.ports import free_ports
 
-pytestmark = pytest.mark.anyio
 SAMPLE = Path(__file__).parents[2] / "clients" / "web_app" / "app.py"
 SCOPE = "openid profile email notes:read"
 SOON = 10  # seconds; it takes one or two, but this machine may be busy

@@ -12,7 +12,6 @@ from authserver.web.cors import Cors
 from authserver.web.edge import BODY_LIMIT, Edge, Route
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
-pytestmark = pytest.mark.anyio
 
 
 async def echo(facts, form):
