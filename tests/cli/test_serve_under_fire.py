@@ -23,7 +23,7 @@ def initialized(here, sqlite_url):
     return install(here, sqlite_url)
 
 
-@pytest.mark.attack(124, 106)
+@pytest.mark.attack(106)
 def test_forwarded_headers_are_believed_of_trusted_proxies_only_and_never_change_the_issuer(start, initialized):
     port = free_port()
     server = start("serve", "--port", str(port), **initialized | {"AUTHSERVER_TRUSTED_PROXIES": PROXY})

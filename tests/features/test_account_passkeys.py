@@ -196,7 +196,7 @@ async def test_a_removed_passkey_signs_nobody_in_and_everywhere_else_is_signed_o
     assert "passkey_removed" in await server.audit_events()
 
 
-@pytest.mark.attack(102)
+@pytest.mark.attack(102, 120)
 async def test_nobody_changes_somebody_elses_passkey(server):
     await add_passkey(server, await sign_in(server))
     [row] = await server.rows("SELECT id, name FROM passkeys")

@@ -6,17 +6,13 @@ import re
 
 import pytest
 
+from tests.features.account_pages import sign_in
+
 GERMAN = {"accept-language": "de-AT, en;q=0.5"}
 
 
 def language_of(page):
     return re.search(r'<html lang="([^"]+)" dir="ltr">', page.text).group(1)
-
-
-async def sign_in(server):
-    browser = server.browser()
-    await server.login(browser)
-    return browser
 
 
 async def test_the_browsers_own_language_is_spoken_to_who_is_not_signed_in(server):
@@ -55,7 +51,18 @@ async def test_the_language_that_is_chosen_below_a_page_comes_first_and_leads_ba
 
 @pytest.mark.parametrize(
     "back",
-    ["https://evil.example/", "//evil.example/", "/\\evil.example", "/a\\b", "/a\r\nx: y", "", "/ä", "/" + "a" * 3000],
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+        "/a\\b",
+        "/a\r\nx: y",
+        "",
+        "/ä",
+        "/" + "a" * 3000,
+    ],
 )
 async def test_choosing_a_language_leads_to_no_other_place(server, back):
     answer = await server.browser().post(f"{server.issuer}/language", {"language": "de", "back": back})

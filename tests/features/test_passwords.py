@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -36,15 +37,7 @@ async def change(server, current=PASSWORD, new=CHOSEN, **keep):
     return await change_password(call_of(server), user, current=current, new=new, **keep)
 
 
-async def session_of(server, browser):
-    await server.login(browser)
-    rows = await server.rows("SELECT id FROM sessions ORDER BY created_at")
-    return rows[-1].id
-
-
 def as_uuid(value):
-    from uuid import UUID  # noqa: PLC0415
-
     return value if isinstance(value, UUID) else UUID(value)
 
 

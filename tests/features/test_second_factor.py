@@ -140,7 +140,6 @@ async def test_a_right_password_does_not_forgive_wrong_codes(server):
     page = await give_password(server, browser)
     for _ in range(4):
         assert (await browser.submit(page, code=wrong(phone))).status_code == 422
-    page = await give_password(server, server.browser(), user=USER)
     other = server.browser()
     page = await give_password(server, other)
     assert (await other.submit(page, code=wrong(phone))).status_code == 422

@@ -104,9 +104,7 @@ async def test_a_storm_of_tokens_with_unknown_key_ids_does_not_reach_the_databas
     token = await service_token(server)
     _, payload, signature = token.split(".")
     forged = [
-        ".".join(
-            (encode_base64url(json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": kid}).encode()), payload, signature)
-        )
+        ".".join((encode_header(kid), payload, signature))
         for kid in [*(f"kid-{number}" for number in range(200)), "../../dev/null", "' or 1=1", "x" * 5000]
     ]
     await server.introspect(token)

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from authserver.operations import users
+from authserver.store.purge import purge_expired
 from authserver.store.tables import UpstreamSignIns
 from tests.features.account_pages import main_text, newest_session
 from tests.features.factors import add_factor
@@ -175,8 +177,6 @@ async def test_an_account_that_is_turned_off_or_gone_is_not_signed_in(server, fa
 
 @pytest.mark.attack(117)
 async def test_a_deleted_user_s_link_is_gone_at_once(server, fake):
-    from authserver.operations import users  # noqa: PLC0415 - here only
-
     await link(server)
     await users.delete(server.operator, USER.username)
     assert await server.rows("SELECT * FROM upstream_identities") == []
@@ -286,8 +286,6 @@ async def test_an_account_is_made_once_of_one_way(server, fake):
 
 
 async def test_ways_that_are_over_are_purged_and_take_nothing_along(server, fake):
-    from authserver.store.purge import purge_expired  # noqa: PLC0415 - here only
-
     browser = server.browser()
     page = await browser.follow(await sign_in_there(server, browser, fake))
     await browser.submit(page, email="mona@example.org")

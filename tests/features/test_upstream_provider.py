@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from authlib.oidc.core.util import create_half_hash
+from joserfc.jwk import OctKey
 
 from authserver.store import upstream_providers
 from tests.features.account_pages import hidden
@@ -81,8 +83,6 @@ async def test_an_id_token_without_a_signature_is_refused(server, fake, alg):
 
 @pytest.mark.attack(59)
 async def test_an_id_token_signed_with_the_public_key_as_a_secret_is_refused(server, fake, monkeypatch):
-    from joserfc.jwk import OctKey  # noqa: PLC0415 - here only
-
     await link(server)
     fake.alg = "HS256"
     pem = client_key("ES256").as_pem(private=False)
@@ -113,8 +113,6 @@ async def test_a_key_that_is_new_at_the_provider_is_fetched_once_more(server, fa
 
 
 async def test_several_audiences_with_our_azp_and_a_right_at_hash_are_accepted(server, fake):
-    from authlib.oidc.core.util import create_half_hash  # noqa: PLC0415 - here only
-
     await link(server)
     half = create_half_hash("an-access-token", "ES256").decode()
     fake.id_token = {"aud": [CLIENT_ID, "another"], "azp": CLIENT_ID, "at_hash": half, "exp": time.time() - 30}
