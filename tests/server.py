@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -186,6 +187,13 @@ class Server:
         """Rows of a statement that is the same on both databases."""
         async with self.services.engine.read() as tx:
             return list((await tx.raw(sql)).all())
+
+    async def somebody_waits(self) -> None:
+        """Hold on, in an open transaction on PostgreSQL, until another one has come as far as a lock of this one's."""
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        async with asyncio.timeout(10):
+            while not await self.rows(waiting):  # noqa: ASYNC110 - what it waits for is in the database
+                await asyncio.sleep(0.01)
 
     async def execute(self, sql: str) -> None:
         """Change rows behind the server's back, as time does."""
