@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from authserver.operations import users
-from authserver.store.tables import PendingSignIns
+from authserver.store.tables import PendingSignIns, Sessions
 from tests.features.account_pages import hidden, main_text, newest_session, sign_in
 from tests.features.authenticator import (
     ELIGIBLE,
@@ -341,8 +341,7 @@ async def test_a_sign_in_with_a_passkey_is_enough_for_what_apps_ask_and_young_ag
     page = await browser.open(server.authorization_url(claims=ESSENTIAL))
     page = await browser.follow(await use(server, browser, passkey, page))
     old = await newest_session(server)
-    await server.execute("UPDATE sessions SET auth_time = created_at")
-    await asyncio.sleep(1.1)
+    await server.set_back(Sessions, auth_time=timedelta(seconds=5))
     page = await browser.open(server.authorization_url(max_age="1"))
     assert page.url.path.startswith("/login/")
     page = await browser.follow(await use(server, browser, passkey, page))

@@ -14,6 +14,7 @@ from joserfc.jwk import OctKey
 from authserver.store import upstream_providers
 from tests.features.account_pages import hidden
 from tests.jose.keys import client_key, public
+from tests.relying_party import until
 from tests.upstream import (
     CLIENT_ID,
     begin,
@@ -164,16 +165,14 @@ async def test_an_error_of_the_token_endpoint_is_a_page_too(server, fake):
 
 @pytest.mark.fault("B32")
 async def test_a_slow_provider_holds_no_transaction_and_nobody_else_up(server, fake, monkeypatch):
-    monkeypatch.setattr("authserver.outbound.TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr("authserver.outbound.TOTAL_SECONDS", 2.0)
     await link(server)
     browser = server.browser()
     location = await begin(server, browser)
     fake.pause = 5.0
     waiting = asyncio.create_task(come_back(server, browser, fake.answer(location)))
-    await asyncio.sleep(0.3)
-    async with asyncio.timeout(0.6):  # SQLite has one writer: it must be free meanwhile
-        async with server.services.engine.begin() as tx:
-            await tx.raw("UPDATE users SET name = name")
+    await until(lambda: "token" in fake.asked)
+    await server.execute("UPDATE users SET name = name")  # SQLite has one writer: it must be free meanwhile
     assert not waiting.done()
     await refused(server, browser, await waiting, "upstream_unavailable")
 
