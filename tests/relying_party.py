@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 from sqlalchemy import select
 from sqlmodel import col
 
-from authserver.store import clients
 from authserver.store.tables import LogoutNotices
 
 if TYPE_CHECKING:
@@ -99,9 +98,7 @@ async def until(holds: Callable[[], bool], seconds: float = SOON) -> None:
 async def let_hear(server: Server, client: Client, uri: str | None) -> Client:
     """Register where a client of the server hears that sessions are over."""
     changed = replace(client, backchannel_logout_uri=uri)
-    async with server.services.engine.begin() as tx:
-        await clients.update(tx, changed)
-    await server.services.directory.refresh()
+    await server.update_client(changed)
     return changed
 
 

@@ -183,6 +183,19 @@ class Server:
         assert response.status_code == 200, response.text
         return response.json()
 
+    async def add_clients(self, *added: Client) -> None:
+        """Store more clients, and have the server know them."""
+        async with self.services.engine.begin() as tx:
+            for client in added:
+                await clients.add(tx, client)
+        await self.services.directory.refresh()
+
+    async def update_client(self, client: Client) -> None:
+        """Store what has changed of a client, and have the server know it."""
+        async with self.services.engine.begin() as tx:
+            assert await clients.update(tx, client)
+        await self.services.directory.refresh()
+
     async def rows(self, sql: str) -> list[Any]:
         """Rows of a statement that is the same on both databases."""
         async with self.services.engine.read() as tx:

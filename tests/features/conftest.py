@@ -2,8 +2,6 @@
 
 import pytest
 
-from authserver.store import clients
-
 
 @pytest.fixture
 async def anybody(start_server):
@@ -23,9 +21,7 @@ async def apps(start_server, request):
     from tests.features.test_api import PHONE, Api  # noqa: PLC0415 - for its tests only
 
     server = await start_server(sign_up=getattr(request, "param", "open"), address_limit_scale=100)
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, PHONE)
-    await server.services.directory.refresh()
+    await server.add_clients(PHONE)
     return Api(server)
 
 

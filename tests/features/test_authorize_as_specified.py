@@ -12,7 +12,6 @@ import joserfc.jwt
 import pytest
 from joserfc.jwk import KeySet
 
-from authserver.store import clients
 from tests.browser_client import FORM, read_form
 from tests.oauth.examples import ISSUER, USER, WEB
 from tests.server import OTHER_USER, PASSWORD, SPA, answer_of
@@ -141,9 +140,7 @@ async def test_the_metadata_says_what_the_endpoint_does(server):
 
 async def test_the_registered_query_is_kept(server):
     client = replace(WEB, redirect_uris=(f"{CALLBACK}?tenant=a%20b&x",))
-    async with server.services.engine.begin() as tx:
-        await clients.update(tx, client)
-    await server.services.directory.refresh()
+    await server.update_client(client)
     response = await server.authorize(client)
     assert response.headers["location"].startswith(f"{CALLBACK}?tenant=a%20b&x&code=")
 

@@ -8,7 +8,6 @@ import pytest
 
 from authserver.operations import clients as client_operations
 from authserver.operations import users as user_operations
-from authserver.store import clients
 from tests.oauth.examples import CHALLENGE, NOTES, USER, VERIFIER, WEB
 from tests.server import NATIVE, OTHER_USER, SERVICE, SPA, answer_of
 
@@ -170,9 +169,7 @@ async def test_a_client_or_an_address_sent_twice_is_answered_by_a_page(server):
 
 @pytest.mark.attack(7)
 async def test_a_challenge_that_was_stripped_on_the_way_is_noticed_at_the_token_endpoint(server):
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, LEGACY)
-    await server.services.directory.refresh()
+    await server.add_clients(LEGACY)
     code = await server.get_code(LEGACY, code_challenge="", code_challenge_method="")
     response = await server.redeem(code, LEGACY, code_verifier=VERIFIER)
     assert (response.json()["error"], server.refusal) == ("invalid_grant", "verifier_without_challenge")
@@ -181,9 +178,7 @@ async def test_a_challenge_that_was_stripped_on_the_way_is_noticed_at_the_token_
 @pytest.mark.attack(9)
 async def test_a_client_without_the_code_grant_gets_no_code(server):
     client = replace(SERVICE, client_id="no-code", redirect_uris=(CALLBACK,))
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, client)
-    await server.services.directory.refresh()
+    await server.add_clients(client)
     response = await server.browser().get(server.authorization_url(client, scope="notes:read"))
     assert (answer_of(response)["error"], server.refusal) == ("unauthorized_client", "response_type_not_allowed")
 
@@ -291,9 +286,7 @@ async def test_what_is_too_large_is_refused_before_anything_is_looked_up(server)
 @pytest.mark.attack(20, 122)
 async def test_what_strangers_write_is_never_markup(server):
     client = replace(WEB, client_id="markup", client_name=MARKUP, client_uri="https://app.example/'\"")
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, client)
-    await server.services.directory.refresh()
+    await server.add_clients(client)
     browser = server.browser()
     url = server.authorization_url
     login = await browser.open(url(client, login_hint=MARKUP, ui_locales=MARKUP))
@@ -317,18 +310,21 @@ async def test_what_strangers_write_is_never_markup(server):
 
 
 @pytest.mark.attack(21, 36)
-async def test_a_client_that_is_turned_off_gets_no_further_at_any_step(server):
+@pytest.mark.parametrize(
+    ("cut", "refusal"), [(client_operations.disable, "client_disabled"), (client_operations.delete, "client_unknown")]
+)
+async def test_a_client_that_is_turned_off_gets_no_further_at_any_step(server, cut, refusal):
     browser = server.browser()
     login = await browser.open(server.authorization_url())
     consent = await browser.follow(await server.login(browser, login))
-    await client_operations.delete(server.operator, WEB.client_id)
+    await cut(server.operator, WEB.client_id)
     await server.services.directory.refresh()
     for path in (login.url.path, consent.url.path, f"/authorize/{login.url.path.rpartition('/')[2]}"):
         response = await browser.get(server.issuer + path)
-        assert (response.status_code, server.refusal) == (400, "client_unknown"), path
+        assert (response.status_code, server.refusal) == (400, refusal), path
     response = await browser.submit(consent, decision="allow")
     assert response.status_code == 400
-    await assert_page(server, server.authorization_url(), "client_unknown")
+    await assert_page(server, server.authorization_url(), refusal)
 
 
 @pytest.mark.attack(21, 36)

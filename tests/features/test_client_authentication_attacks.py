@@ -44,10 +44,7 @@ GRANT = {"grant_type": "client_credentials"}
 
 @pytest.fixture
 async def server(server):
-    async with server.services.engine.begin() as tx:
-        for client in (SIGNER, SIGNING_WEB, POSTER):
-            await clients.add(tx, client)
-    await server.services.directory.refresh()
+    await server.add_clients(SIGNER, SIGNING_WEB, POSTER)
     return server
 
 
@@ -275,9 +272,7 @@ async def test_keys_that_cannot_be_fetched_look_alike_whatever_the_cause(server)
         )
     ):
         client = replace(SIGNER, client_id=f"fetching-{number}", jwks=None, jwks_uri=uri)
-        async with server.services.engine.begin() as tx:
-            await clients.add(tx, client)
-        await server.services.directory.refresh()
+        await server.add_clients(client)
         proof = assertion(iss=client.client_id, sub=client.client_id)
         response = await server.post("/token", GRANT | proof)
         await assert_refused(server, response, "client_keys_unavailable")

@@ -88,9 +88,7 @@ async def test_a_token_that_is_not_the_callers_business_is_one_word_in_a_jwt_too
         assert (await read(server, await ask(server, token)))["token_introspection"] == expected
         assert await server.introspect(token) == expected
     mail_api = replace(NOTES_API, client_id="mail-api", introspects=(MAIL.identifier,))
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, mail_api)
-    await server.services.directory.refresh()
+    await server.add_clients(mail_api)
     told = await read(server, await ask(server, mail["access_token"], mail_api), mail_api)
     assert told["token_introspection"]["active"] is True
 

@@ -1,27 +1,15 @@
 """FEATURES S9: whoever asks for mail is answered without it, and it arrives once the mail server does its part."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from authserver.oauth.values import AuthMethod, ClientType
-from authserver.store import clients
+from tests.features.test_api import PHONE
 from tests.mail.outbox_room import Room
 from tests.mail.smtp_server import mail_server
 from tests.oauth.examples import USER
-from tests.server import SPA
 
-PHONE = replace(
-    SPA,
-    client_id="phone-app",
-    type=ClientType.NATIVE,
-    redirect_uris=("com.example.phone:/callback",),
-    token_endpoint_auth_method=AuthMethod.NONE,
-    first_party=True,
-    api_register=True,
-)
 HANG_BOUND = 20.0  # seconds: not how long an answer takes, but how long somebody who waits for SMTP would
 
 
@@ -56,9 +44,7 @@ async def test_nobody_waits_for_a_mail_server_or_sees_its_errors(start_server, s
     elif state == "is down":
         await smtp.stop()
     server = await start_server(smtp_url=url)
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, PHONE)
-    await server.services.directory.refresh()
+    await server.add_clients(PHONE)
     async with asyncio.timeout(HANG_BOUND):
         assert await ask_for_mail(server) == [201, 202]
     room = Room(server, smtp)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from authserver.oauth.status_list import place_at
-from authserver.store import clients, users
+from authserver.store import users
 from authserver.web.cookies import DEVICE
 from tests.features.test_api import PHONE, PHRASE, Api, code_of
 from tests.features.test_sign_up import ask, sign_up, wrong
@@ -295,9 +295,7 @@ async def test_whoever_is_leaving_gets_nothing_from_an_app(apps):
 @pytest.mark.attack(115)
 async def test_asking_for_codes_to_ones_own_address_has_an_end(start_server):
     server = await start_server()
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, PHONE)
-    await server.services.directory.refresh()
+    await server.add_clients(PHONE)
     api = Api(server)
     token = (await api.register()).json()["access_token"]
     answers = [await api.post("verify/resend", bearer=token) for _ in range(31)]
@@ -309,9 +307,7 @@ async def test_asking_for_codes_to_ones_own_address_has_an_end(start_server):
 async def test_a_token_of_no_person_is_nobody_at_the_api(apps):
     server = apps.server
     client = replace(SERVICE, client_id="own-service", first_party=True)
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, client)
-    await server.services.directory.refresh()
+    await server.add_clients(client)
     token = (await server.token(client, grant_type="client_credentials", scope="notes:read")).json()["access_token"]
     for method, path in (("GET", "profile"), ("GET", "sessions"), ("PATCH", "profile")):
         assert (await apps.ask(method, path, token, json={})).status_code == 401
@@ -345,9 +341,7 @@ async def test_the_code_of_one_account_proves_no_address_of_another(apps):
 @pytest.mark.attack(36)
 async def test_an_app_that_is_not_our_own_any_more_gets_nothing_at_the_api(apps):
     tokens = await apps.tokens()
-    async with apps.server.services.engine.begin() as tx:
-        await clients.update(tx, replace(PHONE, first_party=False))
-    await apps.server.services.directory.refresh()
+    await apps.server.update_client(replace(PHONE, first_party=False))
     refreshed = await apps.post("refresh", client_id="phone-app", refresh_token=tokens["refresh_token"])
     shown = await apps.ask("GET", "profile", tokens["access_token"])
     assert (refreshed.status_code, shown.status_code) == (403, 403)

@@ -15,7 +15,6 @@ import pytest
 from authserver.oauth.values import RefreshPolicy
 from authserver.operations import clients as client_operations
 from authserver.operations.clients import ListChange, Offer
-from authserver.store import clients
 from authserver.store.tables import Grants
 from tests.oauth.examples import WEB
 from tests.server import NOTES_API, SERVICE, SPA
@@ -23,13 +22,6 @@ from tests.server import NOTES_API, SERVICE, SPA
 STRICT = replace(WEB, client_id="strict-client", refresh_token_policy=RefreshPolicy.STRICT)
 GRACE = replace(WEB, client_id="grace-client", refresh_token_policy=RefreshPolicy.GRACE)
 AGED = timedelta(seconds=11)  # past the grace of 10 seconds
-
-
-async def with_client(server, client):
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, client)
-    await server.services.directory.refresh()
-    return client
 
 
 async def refreshed(server, token, client):
@@ -40,18 +32,18 @@ async def refreshed(server, token, client):
 
 @pytest.mark.attack(38)
 async def test_with_strict_an_old_token_ends_the_family(server):
-    client = await with_client(server, STRICT)
-    tokens = await server.code_flow(client)
+    await server.add_clients(STRICT)
+    tokens = await server.code_flow(STRICT)
     first = tokens["refresh_token"]
-    second = await refreshed(server, first, client)
-    third = await refreshed(server, second, client)
-    replay = await server.refresh(first, client)
+    second = await refreshed(server, first, STRICT)
+    third = await refreshed(server, second, STRICT)
+    replay = await server.refresh(first, STRICT)
     assert (replay.status_code, replay.json()["error"], server.refusal) == (
         400,
         "invalid_grant",
         "refresh_token_reused",
     )
-    assert (await server.refresh(third, client)).json()["error"] == "invalid_grant"
+    assert (await server.refresh(third, STRICT)).json()["error"] == "invalid_grant"
     assert server.refusal == "grant_revoked"
     assert await server.introspect(tokens["access_token"]) == {"active": False}
     row = (await server.rows("SELECT revoked_at, reason FROM grants"))[0]
@@ -62,14 +54,14 @@ async def test_with_strict_an_old_token_ends_the_family(server):
 
 @pytest.mark.attack(38, 39)
 async def test_with_grace_only_the_one_before_is_forgiven_and_only_for_a_while(server):
-    client = await with_client(server, GRACE)
-    first = (await server.code_flow(client))["refresh_token"]
-    second = await refreshed(server, first, client)
-    assert await refreshed(server, first, client) == second, "within the grace: the same successor"
+    await server.add_clients(GRACE)
+    first = (await server.code_flow(GRACE))["refresh_token"]
+    second = await refreshed(server, first, GRACE)
+    assert await refreshed(server, first, GRACE) == second, "within the grace: the same successor"
     await server.set_back(Grants, rotated_at=AGED)
-    assert (await server.refresh(first, client)).json()["error"] == "invalid_grant"
+    assert (await server.refresh(first, GRACE)).json()["error"] == "invalid_grant"
     assert server.refusal == "refresh_token_reused"
-    assert (await server.refresh(second, client)).json()["error"] == "invalid_grant"
+    assert (await server.refresh(second, GRACE)).json()["error"] == "invalid_grant"
 
 
 @pytest.mark.attack(38)
@@ -97,9 +89,9 @@ async def test_parallel_refreshes_have_one_successor(server):
 
 @pytest.mark.attack(40, 41)
 async def test_with_strict_one_of_many_parallel_refreshes_succeeds(server):
-    client = await with_client(server, STRICT)
-    token = (await server.code_flow(client))["refresh_token"]
-    answers = await asyncio.gather(*(server.refresh(token, client) for _ in range(10)))
+    await server.add_clients(STRICT)
+    token = (await server.code_flow(STRICT))["refresh_token"]
+    answers = await asyncio.gather(*(server.refresh(token, STRICT) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 9
     assert (await server.rows("SELECT revoked_at FROM grants"))[0].revoked_at is not None
 
@@ -119,24 +111,24 @@ async def test_two_nodes_give_the_same_successor(start_server):
 
 @pytest.mark.attack(41)
 async def test_generations_count_and_not_seconds(server):
-    client = await with_client(server, STRICT)
-    first = (await server.code_flow(client))["refresh_token"]
+    await server.add_clients(STRICT)
+    first = (await server.code_flow(STRICT))["refresh_token"]
     token = first
     for _ in range(5):
-        token = await refreshed(server, token, client)
-    assert (await server.refresh(first, client)).json()["error"] == "invalid_grant"
+        token = await refreshed(server, token, STRICT)
+    assert (await server.refresh(first, STRICT)).json()["error"] == "invalid_grant"
 
 
 @pytest.mark.attack(42)
 async def test_a_restart_forgets_nothing(server):
-    client = await with_client(server, STRICT)
-    forgiving, strict = (await server.code_flow())["refresh_token"], (await server.code_flow(client))["refresh_token"]
+    await server.add_clients(STRICT)
+    forgiving, strict = (await server.code_flow())["refresh_token"], (await server.code_flow(STRICT))["refresh_token"]
     successor = await refreshed(server, forgiving, WEB)
-    await refreshed(server, strict, client)
+    await refreshed(server, strict, STRICT)
     await server.app.stop()
     await server.app.start()
     assert await refreshed(server, forgiving, WEB) == successor
-    assert (await server.refresh(strict, client)).json()["error"] == "invalid_grant"
+    assert (await server.refresh(strict, STRICT)).json()["error"] == "invalid_grant"
     assert server.refusal == "refresh_token_reused"
 
 

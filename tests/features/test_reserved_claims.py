@@ -4,7 +4,6 @@ import pytest
 
 from authserver.jose.compact import parse_compact
 from authserver.oauth.claims import RESERVED_CLAIMS
-from authserver.store import clients
 from tests.features.test_api import PHONE, Api
 from tests.oauth.examples import USER
 from tests.server import SERVICE
@@ -39,9 +38,7 @@ async def test_parameters_that_are_called_like_claims_reach_no_token(server):
 
 @pytest.mark.attack(68)
 async def test_a_profile_that_is_written_like_claims_reaches_no_token_and_only_its_own_members_of_userinfo(server):
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, PHONE)
-    await server.services.directory.refresh()
+    await server.add_clients(PHONE)
     api = Api(server)
     before = await server.code_flow(scope=SCOPE)
     mine = (await api.tokens())["access_token"]

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from authserver.store import clients
 from tests.features.test_authorize_as_specified import read_id_token
 from tests.oauth.examples import CHALLENGE, ISSUER, MAIL, NOTES, SECRET, USER, WEB
 from tests.relying_party import read_part
@@ -194,9 +193,7 @@ async def test_a_client_gets_no_other_scope_for_itself(server):
 
 
 async def test_a_public_client_gets_nothing_for_itself(server):
-    async with server.services.engine.begin() as tx:
-        await clients.update(tx, replace(SPA, grant_types=SPA.grant_types | {"client_credentials"}))
-    await server.services.directory.refresh()
+    await server.update_client(replace(SPA, grant_types=SPA.grant_types | {"client_credentials"}))
     response = await server.token(SPA, grant_type="client_credentials", scope="notes:read")
     assert (response.status_code, response.json()["error"]) == (400, "unauthorized_client")
 

@@ -12,7 +12,7 @@ from authserver.operations import clients as client_operations
 from authserver.operations import users as user_operations
 from authserver.operations.clients import Offer
 from authserver.operations.errors import OperationError
-from authserver.store import clients, resources
+from authserver.store import resources
 from authserver.store.tables import AuthorizationCodes
 from tests.oauth.examples import CHALLENGE, NATIVE, NOTES, SECRET, USER, VERIFIER, WEB
 from tests.relying_party import read_part
@@ -59,9 +59,7 @@ async def test_a_code_of_another_client_is_refused_kept_and_noted(server):
 async def test_the_redirect_uri_may_be_left_out_where_a_challenge_stands_for_it(server):
     assert (await server.redeem(await server.get_code(), redirect_uri="")).status_code == 200
     legacy = replace(WEB, client_id="legacy-client", require_pkce=False)
-    async with server.services.engine.begin() as tx:
-        await clients.add(tx, legacy)
-    await server.services.directory.refresh()
+    await server.add_clients(legacy)
     code = await server.get_code(legacy, code_challenge="", code_challenge_method="")
     response = await server.redeem(code, legacy, redirect_uri="", code_verifier="")
     assert (response.json()["error"], server.refusal) == ("invalid_grant", "redirect_uri_missing")
@@ -237,9 +235,7 @@ async def test_what_a_client_was_allowed_before_is_decided_anew_when_client_or_r
     ask = {"grant_type": "client_credentials", "scope": "notes:write"}
     for _ in range(2):
         assert (await server.token(SERVICE, **ask)).json()["scope"] == "notes:write"
-    async with server.services.engine.begin() as tx:
-        await clients.update(tx, replace(SERVICE, scope=frozenset({"notes:read"})))
-    await server.services.directory.refresh()
+    await server.update_client(replace(SERVICE, scope=frozenset({"notes:read"})))
     assert (await server.token(SERVICE, **ask)).json()["error"] == "invalid_scope"
     assert server.refusal == "scope_not_allowed"
     ask["scope"] = "notes:read"
