@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import journey
+from tests.browser.drawn import TOO_SMALL
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -73,14 +74,7 @@ def test_at_320_pixels_nothing_overflows_and_every_target_can_be_hit(visit, demo
         for summary in page.locator("summary").all():
             summary.click()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
-        small = page.evaluate(
-            """[...document.querySelectorAll("a, button, summary, input:not([type=hidden])")].filter((element) => {
-                const { width, height } = element.getBoundingClientRect();
-                const least = element.matches("main button, input:not([type=checkbox])") ? 44 : 24;
-                return width && (height < least || width < 24) && !element.closest("p, dd, footer");
-            }).map((element) => element.outerHTML)"""
-        )
-        assert small == [], address
+        assert page.evaluate(TOO_SMALL) == [], address
 
 
 def test_the_copy_button_copies_what_stands_beside_it(visit, demo):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import journey
+from tests.browser.drawn import TOO_PALE, TOO_SMALL
 from tests.browser.test_access import tab_to
-from tests.browser.test_every_page import TOO_PALE, TOO_SMALL
+from tests.browser.test_sign_up import code_for, sign_up
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -117,11 +118,17 @@ def test_what_is_wrong_with_a_profile_has_the_focus_and_leads_to_its_field(visit
 
 def test_a_new_address_is_confirmed_with_the_code_from_the_inbox(visit, demo):
     page = visit().page
-    sign_in_to_account(page, demo, "/email")
-    page.get_by_label("New e-mail address").fill("ann@elsewhere.example")
+    page.goto(f"{demo.issuer}/signup")
+    sign_up(page, demo, "moving@example.org")
+    page.wait_for_url(f"{demo.issuer}/")
+    page.goto(f"{demo.issuer}/account/email")
+    page.get_by_label("New e-mail address").fill("moved@elsewhere.example")
     page.get_by_role("button", name="Send the code").click()
     expect(page.get_by_label("Code")).to_be_focused()
-    expect(page.get_by_text("ann@elsewhere.example")).to_be_visible()
+    expect(page.get_by_text("moved@elsewhere.example")).to_be_visible()
+    page.keyboard.type(code_for(demo, "moved@elsewhere.example"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Your e-mail address is changed.")
 
 
 def test_one_of_two_devices_is_signed_out_and_finds_itself_at_the_sign_in(visit, demo):

@@ -53,7 +53,7 @@ def test_no_page_of_the_issuer_shows_in_a_frame(visit, demo):
     visitor.console.clear()  # Chromium says there why the three stayed empty
 
 
-def test_two_tabs_sign_in_one_after_the_other_and_the_second_is_told(visit, demo):
+def test_two_tabs_sign_in_one_after_the_other_and_both_arrive(visit, demo):
     first = visit().page
     second = first.context.new_page()
     for page in (first, second):

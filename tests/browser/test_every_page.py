@@ -25,16 +25,17 @@ from authserver.web.error_page import error_page
 from authserver.web.pages import Link, Pages, ScopeLine
 from authserver.web.static import static_files
 from tests.browser.conftest import unexpected, watch
+from tests.browser.drawn import CUT_OFF, TOO_PALE, TOO_SMALL
 from tests.language.pseudo import Pseudo
-from tests.web import account_samples, sign_up_samples
-from tests.web.page_samples import BUTTONS, CONSENT, FORM_POST, LOGIN, PAGES, SECOND_FACTOR, SIGNED_OUT
+from tests.web import page_samples
+from tests.web.page_samples import BUTTONS, CONSENT, LOGIN, SECOND_FACTOR, SIGNED_OUT
 
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", reason="comes with `make test-browser`")
 
 SPOKEN: Final = (*LANGUAGES, "long")
 SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access")
 STATES: Final = {
-    **{name: (name, values) for name, values in PAGES.items() if values is not FORM_POST},
+    **{name: state for name, state in page_samples.STATES.items() if name != "form_post.html"},  # it sends itself on
     "login, wrong": ("login/login.html", LOGIN | {"problem": "wrong", "username": "ann@example.org"}),
     "login, throttled": (
         "login/login.html",
@@ -65,59 +66,9 @@ STATES: Final = {
         "second_factor/ask.html",
         SECOND_FACTOR | {"problem": "throttled", "wait_seconds": 42},
     ),
-    **account_samples.STATES,
-    **sign_up_samples.STATES,
     "signed out, apps": ("end_session/signed_out.html", SIGNED_OUT | {"told": ("Notes",), "not_told": ("Mail",)}),
     "error": None,
 }
-
-# Text, and borders of fields, whose contrast with what lies behind them is too low, as drawn; [] where all is well.
-TOO_PALE: Final = """() => {
-    const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-    const linear = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    const luminance = (colour) => {
-        const [red, green, blue] = colour.map((value) => linear(value / 255));
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-    };
-    const contrast = (one, other) => {
-        const [light, dark] = [luminance(one), luminance(other)].sort((a, b) => b - a);
-        return (light + 0.05) / (dark + 0.05);
-    };
-    const behind = (element) => {
-        for (let each = element; each; each = each.parentElement) {
-            const colour = channels(getComputedStyle(each).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const found = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const style = getComputedStyle(element);
-        if (!element.getClientRects().length || style.visibility === "hidden") continue;
-        if ([...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())) {
-            const ratio = contrast(channels(style.color), behind(element));
-            if (ratio < 4.5) found.push(`text ${ratio.toFixed(2)} ${element.outerHTML.slice(0, 80)}`);
-        }
-        if (element.matches("input:not([type=hidden])")) {
-            const ratio = contrast(channels(style.borderTopColor), behind(element.parentElement));
-            if (ratio < 3) found.push(`border ${ratio.toFixed(2)} ${element.outerHTML.slice(0, 80)}`);
-        }
-    }
-    return found;
-}"""
-# Words that are wider than the box they stand in.
-CUT_OFF: Final = """() => [...document.querySelectorAll("button, a, label, h1, h2, p, li, summary, .tag")]
-    .filter((element) => element.getClientRects().length && element.scrollWidth > element.clientWidth + 1
-        && getComputedStyle(element).display !== "inline")
-    .map((element) => element.outerHTML.slice(0, 80))"""
-TOO_SMALL: Final = """() => [...document.querySelectorAll("a, button, summary, label.choice, input:not([type=hidden])")]
-    .filter((element) => {
-        const { width, height } = element.getBoundingClientRect();
-        const high = element.matches("button:not(.link), [role=button], summary, input:not([type=checkbox])") ? 44 : 24;
-        const inText = element.matches("dd a, p a:not(:only-child), .problem a");
-        return width && !inText && (height < high || width < 24);
-    })
-    .map((element) => element.outerHTML.slice(0, 80))"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +190,9 @@ def test_forced_colours_keep_the_borders_of_buttons(chromium, site):
     context = chromium.new_context(forced_colors="active")
     page = context.new_page()
     page.goto(f"{site}/en/{list(STATES).index('consent/consent.html')}")
-    for button in page.locator(".pair button").all():
-        assert button.evaluate("element => getComputedStyle(element).borderTopStyle") == "solid"
+    buttons = page.locator(".pair button").all()
+    styles = [button.evaluate("element => getComputedStyle(element).borderTopStyle") for button in buttons]
+    assert styles == ["solid", "solid"]
     context.close()
 
 

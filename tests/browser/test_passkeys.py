@@ -7,9 +7,9 @@ import re
 import pytest
 
 from tests.browser import journey
+from tests.browser.drawn import TOO_PALE, TOO_SMALL
 from tests.browser.test_access import tab_to
 from tests.browser.test_account import sign_in_to_account
-from tests.browser.test_every_page import TOO_PALE, TOO_SMALL
 
 expect = pytest.importorskip("playwright.sync_api").expect
 

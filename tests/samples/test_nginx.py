@@ -69,20 +69,20 @@ def running_nginx(issuer, application, folder):
     (port,) = free_ports(1)
     url = f"http://localhost:{port}"
     verifier = Sample(python("nginx/verify.py"), issuer.url, AUDIENCE=url)
-    verifier.wait("/check")
-    file = folder / "nginx.conf"
-    file.write_text(configuration(port, verifier.url.rpartition(":")[2], application))
-    nginx = subprocess.Popen([NGINX, "-p", folder, "-c", file], stderr=subprocess.PIPE)
     try:
-        wait(url, nginx)
-        yield url, verifier
-        nginx.terminate()
-        nginx.wait(timeout=30)
+        verifier.wait("/check")
+        file = folder / "nginx.conf"
+        file.write_text(configuration(port, verifier.url.rpartition(":")[2], application))
+        with subprocess.Popen([NGINX, "-p", folder, "-c", file], stderr=subprocess.PIPE) as nginx:
+            try:
+                wait(url, nginx)
+                yield url, verifier
+                nginx.terminate()
+                nginx.wait(timeout=30)
+            finally:
+                nginx.kill()
     finally:
         verifier.stop()
-        nginx.kill()
-        nginx.wait()
-        nginx.stderr.close()
 
 
 @pytest.fixture(scope="module")

@@ -110,6 +110,11 @@ PAGES = {
     **sign_up_samples.PAGES,
     **inbox_samples.PAGES,
 }
+STATES = {  # each page, and the states of it that show something else, as (template, values)
+    **{name: (name, values) for name, values in PAGES.items()},
+    **account_samples.STATES,
+    **sign_up_samples.STATES,
+}
 TRANSACTION_PAGES = ("login/login.html", "consent/consent.html", "form_post.html")
 
 

@@ -5,15 +5,9 @@ import gzip
 import pytest
 
 from authserver.web.pages import STATIC, Pages
-from tests.web import account_samples, sign_up_samples
-from tests.web.page_samples import PAGES
+from tests.web.page_samples import STATES
 
 STYLES = ("vendor/pico/pico.min.css", "app.css")
-STATES = {
-    **{name: (name, values) for name, values in PAGES.items()},
-    **account_samples.STATES,
-    **sign_up_samples.STATES,
-}
 
 
 @pytest.mark.parametrize("state", STATES)
