@@ -127,9 +127,11 @@ def test_every_event_of_the_audit_has_words_or_is_left_out_on_purpose():
 
 def _events():
     """The events that code writes down by a constant, as its syntax trees have them."""
-    for path in python_files("authserver"):
-        for node in ast.walk(parse(path)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in WRITERS:
-                for argument in node.args[1:4]:
-                    choices = (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,)
-                    yield from (each.value for each in choices if isinstance(each, ast.Constant) and each.value)
+    calls = (
+        node for path in python_files("authserver") for node in ast.walk(parse(path)) if isinstance(node, ast.Call)
+    )
+    for call in calls:
+        named = [keyword.value for keyword in call.keywords if keyword.arg == "event"]
+        for argument in [*named, *(call.args[1:4] if ast.unparse(call.func) in WRITERS else [])]:
+            choices = (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,)
+            yield from (each.value for each in choices if isinstance(each, ast.Constant) and each.value)

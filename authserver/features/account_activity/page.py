@@ -22,7 +22,7 @@ PER_PAGE: Final = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """An event as the page shows it; ``app`` and ``address`` may be empty, ``by`` says who else than the person."""
+    """An event as the page shows it; ``app`` and ``address`` may be empty."""
 
     what: str
     app: str

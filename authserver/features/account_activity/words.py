@@ -23,6 +23,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "email_changed": N_("E-mail address changed"),
     "email_verified": N_("E-mail address confirmed"),
     "grant_revoked": N_("An app's access was ended"),
+    "legacy_token_exchanged": N_("Stayed signed in through the move to this server"),
     "mailed_code_wrong": N_("A wrong code from a mail was entered"),
     "mailed_code_stopped": N_("A code was stopped by whoever got the mail"),
     "other_sessions_ended": N_("Signed out everywhere else"),
