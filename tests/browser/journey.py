@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from playwright.sync_api import expect
+
+from tests.oauth.examples import CHALLENGE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.browser.conftest import Demo
+
+
+def authorization_url(demo: Demo, **changes: str) -> str:
+    """A good authorization request of the demo app, with these parameters changed or added."""
+    query = {
+        "response_type": "code",
+        "client_id": "demo-web",
+        "redirect_uri": f"{demo.app}/callback",
+        "scope": "openid",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return f"{demo.issuer}/authorize?{urlencode(query | changes)}"
 
 
 def open_app_and_be_sent_to_sign_in(page: Page, demo: Demo) -> None:

@@ -64,12 +64,8 @@ def test_the_demo_works_without_script(visit, demo, width):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_at_320_pixels_nothing_overflows_and_every_target_can_be_hit(visit, demo, scheme):
     page = visit(width=320, height=600, scheme=scheme).page
-    pages = (
-        demo.issuer,
-        demo.app,
-        f"{demo.issuer}/authorize?response_type=code&client_id=demo-web&redirect_uri=http://localhost:3001/callback",
-    )
-    for address in pages:
+    refused = journey.authorization_url(demo, redirect_uri="http://localhost:3001/callback")
+    for address in (demo.issuer, demo.app, refused):
         page.goto(address)
         for summary in page.locator("summary").all():
             summary.click()

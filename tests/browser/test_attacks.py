@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import pytest
 
 from tests.browser import journey
@@ -26,16 +24,7 @@ HOSTILE = (
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_parameter_runs_as_script(visit, demo, name, hostile):
     page = visit().page
-    query = {
-        "response_type": "code",
-        "client_id": "demo-web",
-        "redirect_uri": f"{demo.app}/callback",
-        "scope": "openid",
-        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-        "code_challenge_method": "S256",
-        name: hostile,
-    }
-    page.goto(f"{demo.issuer}/authorize?" + "&".join(f"{key}={quote(value)}" for key, value in query.items()))
+    page.goto(journey.authorization_url(demo, **{name: hostile}))
     assert page.locator("main script, main img, main svg, main [onload], main [onerror]").count() == 0
     assert "49$" not in page.content()
 

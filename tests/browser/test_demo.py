@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -40,17 +40,8 @@ def test_the_demo_signs_in_gets_tokens_asks_the_api_renews_and_signs_out(visit, 
 def test_consent_says_who_asks_for_what_and_a_no_leads_back_to_the_app(visit, demo, window):
     visitor = visit(**window)
     page = visitor.page
-    query = {
-        "response_type": "code",
-        "client_id": "demo-web",
-        "redirect_uri": f"{demo.app}/callback",
-        "scope": "openid profile email api:read",
-        "resource": demo.api,
-        "prompt": "consent",
-        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-        "code_challenge_method": "S256",
-    }
-    page.goto(f"{demo.issuer}/authorize?{urlencode(query)}")
+    asked = {"scope": "openid profile email api:read", "resource": demo.api, "prompt": "consent"}
+    page.goto(journey.authorization_url(demo, **asked))
     journey.sign_in(page, demo)
     expect(page.get_by_role("heading", level=1)).to_have_text("Allow access?")
     expect(page.get_by_text("You are signed in as Ann Example.")).to_be_visible()
@@ -103,9 +94,7 @@ def test_a_wrong_password_is_said_calmly_the_name_stays_and_the_summary_has_the_
 def test_a_foreign_redirect_uri_is_a_page_with_its_fix_and_no_way_to_the_foreign_address(visit, demo, window):
     visitor = visit(**window)
     page = visitor.page
-    answer = page.goto(
-        f"{demo.issuer}/authorize?response_type=code&client_id=demo-web&redirect_uri=http://localhost:3001/callback"
-    )
+    answer = page.goto(journey.authorization_url(demo, redirect_uri="http://localhost:3001/callback"))
     assert answer.status == 400
     expect(page.get_by_role("heading", level=1)).to_contain_text("cannot sign you in yet")
     page.get_by_text("Details for the developer").click()

@@ -49,16 +49,7 @@ def test_the_front_page_signs_in_and_out_by_itself(visit, demo):
 
 def test_who_is_not_the_one_signed_in_can_say_so_before_allowing_anything(visit, demo):
     page = visit().page
-    query = {
-        "response_type": "code",
-        "client_id": "demo-web",
-        "redirect_uri": f"{demo.app}/callback",
-        "scope": "openid",
-        "prompt": "consent",
-        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-        "code_challenge_method": "S256",
-    }
-    page.goto(f"{demo.issuer}/authorize?{urlencode(query)}")
+    page.goto(journey.authorization_url(demo, prompt="consent"))
     journey.sign_in(page, demo)
     page.get_by_role("button", name="Not you?").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
