@@ -103,7 +103,10 @@ async def finish_app_sign_in(call: Call, client: Client, auth_session: str, text
 
 
 async def ask_for_passkey(call: Call, client: Client, auth_session: str) -> Mapping[str, object]:
-    """Return what the app asks a browser or phone for, after the password. Raise ``SECOND_FACTOR_OVER``."""
+    """Return what the app asks a browser or phone for, after the password.
+
+    Raise ``SECOND_FACTOR_OVER``, or ``PASSKEY_NOT_OFFERED`` where there is none.
+    """
     async with call.services.engine.read() as tx:
         pending = await _get_waiting(client, auth_session, tx)
         allowed = await passkeys.list_of_user(tx, pending.user_id)
@@ -158,9 +161,9 @@ async def _begin(call: Call, work: Callable[[Tx], Awaitable[Authorization]]) -> 
 
 
 async def _get_waiting(client: Client, auth_session: str, tx: Tx) -> PendingSignIn:
-    """Return the sign-in that an ``auth_session`` stands for, in the app that began it."""
+    """Return the sign-in that an ``auth_session`` stands for, in the app that began it, while it has tries left."""
     pending = await second_factors.find_pending_of_app(tx, hash_secret(auth_session), client.client_id)
-    if pending is None:
+    if pending is None or not pending.tries_left:
         raise sign_in_over()
     return pending
 

@@ -303,6 +303,17 @@ async def test_a_wrong_passkey_ends_nothing_and_the_code_still_works(api, passke
     assert (await api.post("login", **body)).status_code == 200
 
 
+@pytest.mark.attack(105)
+async def test_a_sign_in_that_wrong_codes_have_ended_takes_no_passkey(api, passkey):
+    await add_factor(api.server)
+    session = (await begin(api))["auth_session"]
+    options = await ask(api, auth_session=session)
+    await api.server.execute("UPDATE pending_sign_ins SET attempts = 5")
+    refused = await api.post("login/passkey", client_id="own-page", auth_session=session)
+    assert (refused.status_code, code_of(refused)) == (403, "second_factor_over")
+    assert code_of(await give(api, passkey, options, auth_session=session)) == "second_factor_over"
+
+
 @pytest.mark.attack(116)
 async def test_the_second_factor_is_not_somebody_elses_passkey(api, passkey):
     await add_factor(api.server)

@@ -9,13 +9,7 @@ from fastapi import APIRouter, Request, Response
 from authserver.feature import Caller, PreparedOnGrant
 from authserver.features.api.callers import TheCall, identify, params_of, respond
 from authserver.features.api.documents import REFUSALS
-from authserver.features.api.models import (
-    LoginRequest,
-    LogoutRequest,
-    PasskeyRequest,
-    RefreshRequest,
-    Tokens,
-)
+from authserver.features.api.models import LoginRequest, LogoutRequest, PasskeyRequest, RefreshRequest, Tokens
 from authserver.features.api.passkey_models import PasskeyOptions
 from authserver.oauth.errors import OAuthError
 from authserver.oauth.resource import choose_target, parse_resources
