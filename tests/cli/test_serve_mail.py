@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from tests.cli.test_serve import ask, environment, free_port
+from tests.cli.test_serve import ask, environment
 from tests.mail.smtp_server import mail_server
+from tests.ports import free_ports
 
 
 @asynccontextmanager
@@ -53,7 +54,7 @@ async def test_a_sender_that_is_killed_before_the_answer_sends_the_same_mail_aga
         settings = environment(
             here, sqlite_url, AUTHSERVER_SMTP_URL=smtp.url, AUTHSERVER_ISSUER="https://id.example.org"
         )
-        port = free_port()
+        port = free_ports(1)[0]
         smtp.data_answer = lambda _: "hang"
         async with serving(start, port, settings) as process:
             await run(start, settings, "mail", "test", "ann@example.org")

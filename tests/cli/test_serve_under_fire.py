@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.cli.test_serve import ask, free_port, install, wait_until_ready
+from tests.cli.test_serve import ask, install, wait_until_ready
+from tests.ports import free_ports
 
 PROXY, STRANGER = "127.0.0.1", "127.0.0.2"  # loopback has many addresses; only the first is trusted below
 
@@ -25,7 +26,7 @@ def initialized(here, sqlite_url):
 
 @pytest.mark.attack(106)
 def test_forwarded_headers_are_believed_of_trusted_proxies_only_and_never_change_the_issuer(start, initialized):
-    port = free_port()
+    port = free_ports(1)[0]
     server = start("serve", "--port", str(port), **initialized | {"AUTHSERVER_TRUSTED_PROXIES": PROXY})
     wait_until_ready(server, port)
     headers = {
@@ -53,7 +54,7 @@ def test_forwarded_headers_are_believed_of_trusted_proxies_only_and_never_change
 @pytest.mark.attack(124)
 @pytest.mark.fault("B24")
 def test_more_sockets_than_a_process_may_open_do_not_stop_it(start, initialized):
-    port = free_port()
+    port = free_ports(1)[0]
     with soft_limit(resource.RLIMIT_NOFILE, 256):
         server = start("serve", "--port", str(port), **initialized)
     wait_until_ready(server, port)
@@ -141,7 +142,7 @@ class Balancer:
 @pytest.mark.fault("B22")
 def test_a_rolling_restart_behind_readiness_checks_loses_no_request(start, here, postgresql_url):
     values = install(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="2", AUTHSERVER_LOG_LEVEL="WARNING")
-    ports = [free_port(), free_port()]
+    ports = free_ports(2)
     nodes = {port: start("serve", "--port", str(port), **values) for port in ports}
     with Balancer(ports) as balancer:
         balancer.wait_for(set(ports))
@@ -182,7 +183,7 @@ def nginx(here):
     with ExitStack() as started:
 
         def start_nginx(one, two):
-            port = free_port()
+            port = free_ports(1)[0]
             (here / "nginx.conf").write_text(NGINX.format(folder=here, port=port, one=one, two=two))
             process = subprocess.Popen([program, "-p", here, "-e", here / "error.log", "-c", here / "nginx.conf"])
             started.callback(process.wait, timeout=10)
@@ -195,7 +196,7 @@ def nginx(here):
 @pytest.mark.fault("B22")
 def test_a_rolling_restart_behind_nginx_loses_no_request(start, here, postgresql_url, nginx):
     values = install(here, postgresql_url, AUTHSERVER_DRAIN_SECONDS="1", AUTHSERVER_LOG_LEVEL="WARNING")
-    ports = [free_port(), free_port()]
+    ports = free_ports(2)
     nodes = {port: start("serve", "--port", str(port), **values) for port in ports}
     for port, node in nodes.items():
         wait_until_ready(node, port)
