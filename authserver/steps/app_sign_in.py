@@ -19,6 +19,7 @@ from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS, strengthen
 from authserver.oauth.values import User
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
+from authserver.steps.decided import decide
 from authserver.steps.even_time import even_time
 from authserver.steps.granting import Basis, begin_grant, build_authorization, with_places
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
@@ -154,10 +155,7 @@ async def _begin(call: Call, work: Callable[[Tx], Awaitable[Authorization]]) -> 
         except OAuthError as error:
             return error
 
-    result = await with_places(call, partial(call.services.engine.retrying, attempt))
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await with_places(call, partial(decide, call.services.engine, attempt))
 
 
 async def _get_waiting(client: Client, auth_session: str, tx: Tx) -> PendingSignIn:

@@ -28,6 +28,7 @@ from authserver.steps import limiter
 from authserver.steps.account import hold_account
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import start_session
+from authserver.steps.decided import decide
 from authserver.steps.second_factor import reserve_try, sign_in_over, tell_of_change, wrong_factor
 from authserver.steps.sign_out import end_all
 from authserver.store import second_factors
@@ -111,10 +112,7 @@ async def finish_setup(call: Call, visit: Visit, text: str) -> Added:
         await tell_of_change(call, tx, user, "totp_added")
         return Added(recovery_codes=codes, started=started)
 
-    result = await call.services.engine.retrying(work)
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await decide(call.services.engine, work)
 
 
 async def renew_recovery_codes(call: Call, visit: Visit) -> tuple[str, ...]:

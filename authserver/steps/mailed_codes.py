@@ -26,6 +26,7 @@ from authserver.sealing.mailed_code import hash_code, is_code, make_stop_token, 
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
+from authserver.steps.decided import decide
 from authserver.steps.even_time import even_time
 from authserver.steps.limiter import Try
 from authserver.steps.notices import asked_by
@@ -207,10 +208,7 @@ async def redeem_code(
         return await fulfil(tx, code)
 
     # by retrying: a sign-up takes the counts first, and then a name from whoever only claimed it
-    result = await call.services.engine.retrying(work)
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await decide(call.services.engine, work)
 
 
 def read_code(text: str) -> str:

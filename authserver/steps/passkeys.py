@@ -27,6 +27,7 @@ from authserver.sealing.opaque import hash_secret
 from authserver.sealing.passkey_challenge import find_end, new_challenge
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import NO_BROWSER, begin_session, find_browser_hash
+from authserver.steps.decided import decide
 from authserver.steps.second_factor import load_begun, sign_in_over, start_strong_session
 from authserver.store import passkeys, replays, second_factors, users
 
@@ -111,10 +112,7 @@ async def sign_in_by_passkey(
             call, tx, user, acr=ACR_TWO_FACTORS, amr=AMR_PASSKEY, shared_computer=shared_computer
         )
 
-    result = await call.services.engine.retrying(work)
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await decide(call.services.engine, work)
 
 
 async def finish_by_passkey(call: Call, pending_id: str, text: str) -> tuple[Started, PendingSignIn]:
@@ -137,10 +135,7 @@ async def finish_by_passkey(call: Call, pending_id: str, text: str) -> tuple[Sta
             return sign_in_over()
         return await start_strong_session(call, tx, pending, user, strengthen(pending.amr, "pop"))
 
-    result = await call.services.engine.retrying(work)
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await decide(call.services.engine, work)
 
 
 def ask_app_sign_in(call: Call, client: Client) -> Mapping[str, object]:

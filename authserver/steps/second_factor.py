@@ -26,6 +26,7 @@ from authserver.sealing.second_factor import find_recovery_hashes, find_step, op
 from authserver.steps import limiter
 from authserver.steps.audit_trail import record
 from authserver.steps.browser_session import begin_session, find_browser_hash, find_signed_in
+from authserver.steps.decided import decide
 from authserver.steps.limiter import Try
 from authserver.steps.notices import tell_owner
 from authserver.store import passkeys, second_factors, sessions, users
@@ -198,10 +199,7 @@ async def redeem(
         return await fulfil(tx, pending, user, strengthen(pending.amr, typed.method))
 
     # by retrying: other sign-ins of the same account take its row and its counts in the other order
-    result = await call.services.engine.retrying(work)
-    if isinstance(result, OAuthError):
-        raise result
-    return result
+    return await decide(call.services.engine, work)
 
 
 async def reserve_try(call: Call, tx: Tx, user_id: UUID) -> Try:
