@@ -82,8 +82,8 @@ async def test_a_path_has_one_spelling(server):
         "/token/x",
         "/%2ftoken",
     ):
-        response = await server.post(path, {"grant_type": "client_credentials"})
-        assert response.status_code in {404, 405}, path
+        response = await server.post(server.issuer + path, {"grant_type": "client_credentials"})
+        assert response.status_code == 404, path
         assert "access_token" not in response.text
 
 

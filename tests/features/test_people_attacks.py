@@ -78,14 +78,16 @@ async def test_a_new_password_like_the_username_is_refused_once_the_code_was_rig
 
 
 @pytest.mark.attack(118)
-@pytest.mark.parametrize("code", ["12345", "000000"], ids=["no code at all", "a code that is used up"])
-async def test_no_password_is_hashed_for_a_code_that_cannot_be_right(apps, monkeypatch, code):
+@pytest.mark.parametrize(
+    ("code", "status"), [("12345", 400), ("000000", 403)], ids=["no code at all", "a code that is used up"]
+)
+async def test_no_password_is_hashed_for_a_code_that_cannot_be_right(apps, monkeypatch, code, status):
     reset_id = await forgot(apps, "nobody@example.org")
     if code == "000000":
         await apps.server.execute("UPDATE mailed_codes SET attempts = 5")
     hasher, hashed = apps.server.services.hasher, []
     monkeypatch.setattr(type(hasher), "hash", lambda _, password: hashed.append(password))
-    assert (await reset(apps, reset_id, code)).status_code in {400, 403}
+    assert (await reset(apps, reset_id, code)).status_code == status
     assert hashed == []
 
 
@@ -365,4 +367,4 @@ async def test_a_place_that_a_failover_gave_to_another_process_is_no_fault_of_a_
     taken = place_at(block.seed, block.number, block.first)
     await server.execute(f"UPDATE grants SET status_index = {taken}")
     answer = await (apps.login(scope="notes:read") if path == "login" else apps.register())
-    assert answer.status_code in {200, 201}, answer.text
+    assert answer.status_code == (200 if path == "login" else 201), answer.text

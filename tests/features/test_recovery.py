@@ -244,7 +244,8 @@ async def test_an_account_turned_off_meanwhile_gets_no_new_password(server):
     browser = server.browser()
     page = await prove(server, browser, await forget(server, browser))
     await user_operations.disable(server.operator, USER.username)
-    assert (await choose(browser, page)).status_code in {400, 422}
+    answer = await choose(browser, page)
+    assert (answer.status_code, server.refusal) == (400, "user_disabled")
     await user_operations.enable(server.operator, USER.username)
     assert await signs_in(server, PASSWORD)
 

@@ -123,7 +123,7 @@ async def test_consent_is_given_on_our_own_page_only(server):
     stranger_token = re.search(r'name="csrf" value="([^"]+)"', foreign.text)[1]
     for token in ("", stranger_token, "x" * 43):
         response = await browser.post(str(consent.url), {"csrf": token, "user": USER.sub, "decision": "allow"})
-        assert response.status_code in {403, 422}, token
+        assert response.status_code == 422, token
     assert await server.rows("SELECT user_id FROM consents") == []
     assert (await browser.get(f"{consent.url}?decision=allow")).status_code == 200, "a GET allows nothing"
     assert (await browser.submit(consent, decision="allow")).status_code == 303
@@ -151,7 +151,7 @@ async def test_nobody_is_signed_in_by_a_foreign_form(server):
             assert SESSION not in victim.cookies
     await victim.get(f"{server.issuer}/login")
     response = await victim.post(f"{server.issuer}/login", form | {"csrf": token})
-    assert response.status_code in {403, 422}
+    assert response.status_code == 422
     assert SESSION not in victim.cookies
 
 

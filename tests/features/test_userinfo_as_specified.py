@@ -80,7 +80,8 @@ async def test_what_is_no_token_is_refused(server, token):
 
 async def test_a_token_in_the_url_is_not_read(server):
     token = (await server.code_flow())["access_token"]
-    assert (await server.get(f"/userinfo?access_token={token}")).status_code in {400, 401}
+    answer = await server.get(f"/userinfo?access_token={token}")
+    assert (answer.status_code, server.refusal) == (401, "token_missing")
 
 
 async def test_two_tokens_in_one_request_are_refused(server):
