@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from tests.browser_client import Browser
 from tests.command_line import run_command
 from tests.flows.balancer import balancing
 from tests.ports import free_ports
@@ -48,6 +49,17 @@ class Fleet:
             arguments += ["--metadata", str(file)]
         created: dict[str, str] = self.run(*arguments, *more)
         return created
+
+
+async def sign_in(browser: Browser, url: str, username: str = USERNAME) -> str:
+    """Go through login and consent as a person does, as far as they come; return the address at the app it ends at."""
+    page = await browser.open(url)
+    while page.status_code == 200:
+        is_login = page.url.path.startswith("/login/")
+        answers = {"username": username, "password": PASSWORD} if is_login else {"decision": "allow"}
+        page = await browser.follow(await browser.submit(page, **answers))
+    address: str = page.headers["location"]
+    return address
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import httpx2
 
 from authserver.jose.compact import encode_base64url
 from tests.browser_client import Browser
-from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet
+from tests.flows.fleet import CALLBACK, Fleet, sign_in
 
 ASK_EVERY = 0.2  # seconds between two requests with one token
 GIVE_UP_AFTER = 60.0
@@ -51,11 +51,8 @@ async def _fetch_tokens(fleet: Fleet, http: httpx2.AsyncClient, created: dict[st
             "code_challenge": encode_base64url(sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        page = await browser.open(f"{fleet.issuer}/authorize?{urlencode(request)}")
-        while page.status_code == 200:
-            answers = {"username": USERNAME, "password": PASSWORD} if "password" in page.text else {"decision": "allow"}
-            page = await browser.follow(await browser.submit(page, **answers))
-        (code,) = parse_qs(urlsplit(page.headers["location"]).query)["code"]
+        location = await sign_in(browser, f"{fleet.issuer}/authorize?{urlencode(request)}")
+        (code,) = parse_qs(urlsplit(location).query)["code"]
         form = {
             "grant_type": "authorization_code",
             "code": code,

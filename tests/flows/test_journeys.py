@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import decode, encode
 
 from tests.browser_client import Browser
-from tests.flows.fleet import API, CALLBACK, PASSWORD, SIGNED_OUT, USERNAME, Fleet
+from tests.flows.fleet import API, CALLBACK, SIGNED_OUT, USERNAME, Fleet, sign_in
 
 SCOPE = "openid profile email offline_access notes:read"
 WEB = {
@@ -50,16 +50,6 @@ def app_client(fleet: Fleet, created: dict[str, str], method: Any = "client_secr
     )
 
 
-async def sign_in(fleet: Fleet, http: httpx2.AsyncClient, url: str) -> tuple[Browser, str]:
-    """Go through login and consent as a person does; return the browser and the address it comes back to the app at."""
-    browser = Browser(http, fleet.issuer)
-    page = await browser.open(url)
-    page = await browser.follow(await browser.submit(page, username=USERNAME, password=PASSWORD))
-    while page.status_code == 200:
-        page = await browser.follow(await browser.submit(page, decision="allow"))
-    return browser, page.headers["location"]
-
-
 async def fetch_tokens(
     fleet: Fleet, http: httpx2.AsyncClient, app: AsyncOAuth2Client
 ) -> tuple[Browser, dict[str, Any]]:
@@ -68,7 +58,8 @@ async def fetch_tokens(
     url, state = app.create_authorization_url(
         f"{fleet.issuer}/authorize", code_verifier=verifier, nonce=nonce, resource=API
     )
-    browser, location = await sign_in(fleet, http, url)
+    browser = Browser(http, fleet.issuer)
+    location = await sign_in(browser, url)
     answer = parse_qs(urlsplit(location).query)
     assert answer["state"] == [state]
     assert answer["iss"] == [fleet.issuer]
@@ -170,7 +161,7 @@ async def test_fifty_redemptions_of_one_code_make_one_grant(fleet: Fleet, http: 
     verifier = generate_token(64)
     async with app_client(fleet, created) as app:
         url, _ = app.create_authorization_url(f"{fleet.issuer}/authorize", code_verifier=verifier, resource=API)
-    _, location = await sign_in(fleet, http, url)
+    location = await sign_in(Browser(http, fleet.issuer), url)
     form = {
         "grant_type": "authorization_code",
         "code": parse_qs(urlsplit(location).query)["code"][0],

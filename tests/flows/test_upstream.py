@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser_client import Browser
 from tests.features.account_pages import hidden, main_text
-from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, running_fleet
+from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, running_fleet, sign_in
 from tests.oauth.examples import CHALLENGE, VERIFIER
 from tests.ports import free_ports
 from tests.server import answer_of, basic
@@ -79,11 +79,7 @@ class Person:
 
     async def through(self, page: httpx2.Response) -> httpx2.Response:
         """Press the button, sign in at the other instance, and be sent back."""
-        location = await go(self.here, page)
-        page = await self.there.open(location)
-        if "/login/" in page.url.path:
-            page = await self.there.follow(await self.there.submit(page, username=USERNAME, password=PASSWORD))
-        return await self.here.open(page.headers["location"])
+        return await self.here.open(await sign_in(self.there, await go(self.here, page)))
 
 
 @pytest.fixture
@@ -107,10 +103,7 @@ async def test_an_account_here_is_linked_by_its_owner_only_and_then_the_app_s_si
     await person.here.submit(page, username=USERNAME, password=PASSWORD)
     page = await person.here.get(f"{two.here.issuer}/account/connections")
     away = await person.here.post(str(page.url), hidden(page) | {"decision": "link", "provider": "partner"})
-    page = await person.there.open(away.headers["location"])
-    if "/login/" in page.url.path:  # max_age=0: it has to be proven anew
-        page = await person.there.follow(await person.there.submit(page, username=USERNAME, password=PASSWORD))
-    page = await person.here.open(page.headers["location"])
+    page = await person.here.open(await sign_in(person.there, away.headers["location"]))
     assert "The account is linked." in main_text(page)
 
     async with httpx2.AsyncClient() as fresh:

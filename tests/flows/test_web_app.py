@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.browser_client import Browser
-from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet
+from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet, sign_in
 from tests.ports import free_ports
 
 SAMPLE = Path(__file__).parents[2] / "clients" / "web_app" / "app.py"
@@ -34,12 +34,7 @@ class Window:
     async def sign_in(self) -> httpx2.Response:
         """Open the app, be sent to the issuer, sign in, allow, and come back to the app's home page."""
         sent = await self.app.get("/")
-        page = await self.issuer.open(sent.headers["location"])
-        if "/login/" in page.url.path:
-            page = await self.issuer.follow(await self.issuer.submit(page, username=USERNAME, password=PASSWORD))
-        if "/consent/" in page.url.path:
-            page = await self.issuer.follow(await self.issuer.submit(page, decision="allow"))
-        back = await self.app.get(page.headers["location"])
+        back = await self.app.get(await sign_in(self.issuer, sent.headers["location"]))
         assert back.headers["location"] == "/", back.text
         return await self.app.get("/")
 

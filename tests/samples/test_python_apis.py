@@ -9,7 +9,7 @@ import pytest
 
 from authserver_verifier.testing import FakeIssuer, ProofKey
 from tests.browser_client import Browser
-from tests.flows.fleet import CALLBACK, PASSWORD, running_fleet
+from tests.flows.fleet import CALLBACK, PASSWORD, running_fleet, sign_in
 from tests.oauth.examples import CHALLENGE, VERIFIER
 from tests.samples.process import Sample, python
 
@@ -104,16 +104,6 @@ def test_what_cannot_be_right_is_said_at_the_start(command):
 # --- with our issuer --------------------------------------------------------------------------------------------------
 
 
-async def sign_in(http, issuer, user, authorization_url):
-    """Sign in as the user and allow what is asked; return the code."""
-    browser = Browser(http, issuer)
-    page = await browser.open(authorization_url)
-    page = await browser.follow(await browser.submit(page, username=user, password=PASSWORD))
-    while page.status_code == 200:
-        page = await browser.follow(await browser.submit(page, decision="allow"))
-    return parse_qs(urlsplit(page.headers["location"]).query)["code"][0]
-
-
 async def fetch_tokens(issuer, client_id, audience, scope, user):
     """Run the code flow of a public client."""
     request = {
@@ -126,7 +116,8 @@ async def fetch_tokens(issuer, client_id, audience, scope, user):
         "resource": audience,
     }
     async with httpx2.AsyncClient(base_url=issuer, trust_env=False) as http:
-        code = await sign_in(http, issuer, user, str(httpx2.URL(f"{issuer}/authorize", params=request)))
+        location = await sign_in(Browser(http, issuer), str(httpx2.URL(f"{issuer}/authorize", params=request)), user)
+        (code,) = parse_qs(urlsplit(location).query)["code"]
         form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "redirect_uri": CALLBACK}
         answer = await http.post("/token", data=form | {"client_id": client_id})
     assert answer.status_code == 200, answer.text
