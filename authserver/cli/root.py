@@ -25,7 +25,7 @@ NOUNS: Final = {
     "restored": ("restored", "Say that the database came out of a backup, so that it is served again."),
     "healthcheck": ("healthcheck", "Ask the server on this machine whether it is ready."),
     "bench": ("bench", "Measure what a request costs on this machine."),
-    "keys": ("keys", "List, rotate and export the signing keys."),
+    "keys": ("keys", "List, rotate, revoke and export the signing keys."),
     "clients": ("clients", "Register apps and look after them."),
     "resources": ("resources", "Register the APIs that tokens are for."),
     "providers": ("providers", "Let people sign in through other providers, such as GitHub."),

@@ -129,9 +129,11 @@ func (v *Verifier) challenge(w http.ResponseWriter, refused *Refused) {
 		}
 		w.Header().Set("WWW-Authenticate", strings.Join(parts, ", "))
 	}
-	answer(w, refused.Status, map[string]string{
-		"error": refused.Code, "error_description": refused.Description,
-	})
+	code := refused.Code
+	if code == "" { // nothing was wrong with the request but that it had no token: the challenge names no error
+		code = "no_token"
+	}
+	answer(w, refused.Status, map[string]string{"error": code, "error_description": refused.Description})
 }
 
 // parseHeader returns the header of an access token; an ID token, which the same keys sign, is none (RFC 9068 §4).

@@ -31,10 +31,13 @@ def settings_page() -> str:
     from authserver.settings import describe
 
     rows = []
+    names = {setting.name for setting in describe()}
     for setting in describe():
         default = "must be set" if setting.default is None else _code(setting.default) or "none"
         unit = f" ({setting.unit})" if setting.unit else ""
-        name = _code(setting.name) + (f" or {_code(setting.name + '_FILE')}" if setting.is_secret else "")
+        name = _code(setting.name) + (
+            f" or {_code(setting.name + '_FILE')}" if setting.is_secret and setting.name + "_FILE" not in names else ""
+        )
         rows.append((name, default + unit, setting.allowed, setting.meaning))
     return (
         "# Settings\n\n"
