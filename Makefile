@@ -51,7 +51,8 @@ test-browser: $(VENV)/.installed-browser ## click through the demo in Chromium
 	$(BIN)/pytest -m "browser and not full" tests
 
 test-browser-full: $(VENV)/.installed-browser ## the same with every page in every width, colour and language
-	$(BIN)/pytest -m browser tests
+	$(BIN)/pytest -m "browser and not full" tests
+	$(BIN)/pytest -n auto -m full tests
 
 check: $(VENV)/.installed-test ## lint, format, types, import contracts, rows of the requirements that no test holds
 	$(BIN)/ruff check $(CHECKED)
