@@ -31,9 +31,9 @@ async def test_who_is_not_signed_in_is_sent_to_sign_in_and_comes_back(server, pa
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_each_page_has_its_title_and_the_list_of_all_in_which_it_is_marked(server, path):
-    browser = await sign_in(server)
-    page = await browser.get(f"{server.issuer}{path}")
+async def test_each_page_has_its_title_and_the_list_of_all_in_which_it_is_marked(upstream_server, path):
+    browser = await sign_in(upstream_server)  # where there are providers, and so linked accounts in the list
+    page = await browser.get(f"{upstream_server.issuer}{path}")
     assert page.status_code == 200
     assert page.text.count("<h1>") == 1
     assert page.text.count('aria-current="page"') == 1
