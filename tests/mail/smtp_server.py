@@ -73,7 +73,8 @@ class MailServer:
         if self._server is not None:
             self._server.close()
             for transport in self._transports:
-                transport.abort()  # type: ignore[attr-defined]
+                if not transport.is_closing():  # Python 3.11.2 cannot abort TLS that was closed twice
+                    transport.abort()  # type: ignore[attr-defined]
             self._transports.clear()
             self._server = None
             await asyncio.sleep(0)
