@@ -10,14 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.processes import wait_until_it_answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="comes with `make test-browser`")
 
@@ -97,19 +96,6 @@ def choose_ports():
     pytest.fail("no free ports")
 
 
-def wait_for(address, process, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=1):  # noqa: S310  # our own http address
-                return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"{address} did not come up")
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
@@ -122,7 +108,7 @@ def demo(tmp_path_factory):
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             for address in (f"{issuer}/.well-known/openid-configuration", f"{api}/healthz", f"{app}/healthz"):
-                wait_for(address, process)
+                wait_until_it_answers(process, address, log=(folder / "log").read_text)
             yield Demo(issuer=issuer, api=api, app=app, folder=folder)
         finally:
             process.send_signal(signal.SIGINT)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser import journey
-from tests.browser.conftest import ROOT, wait_for
+from tests.browser.conftest import ROOT
+from tests.processes import wait_until_it_answers
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -29,7 +30,7 @@ def spa(demo):
     command = [sys.executable, "clients/spa/serve.py", "--issuer", demo.issuer, "--api", demo.api, "--port", port]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        wait_for(demo.spa, process)
+        wait_until_it_answers(process, demo.spa)
         yield demo.spa
     finally:
         process.terminate()

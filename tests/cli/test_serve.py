@@ -12,6 +12,7 @@ import pytest
 
 from tests.command_line import run_command
 from tests.ports import free_ports
+from tests.processes import wait_until_it_answers
 
 
 def environment(run_folder, database_url, **more):
@@ -35,17 +36,8 @@ def ask(port, path="/readyz"):
         connection.close()
 
 
-def wait_until_ready(process, port, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        try:
-            if ask(port).status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    pytest.fail("the server did not become ready")
+def wait_until_ready(process, port):
+    wait_until_it_answers(process, f"http://127.0.0.1:{port}/readyz", status=200, log=process.communicate)
 
 
 def install(here, database_url, **more):

@@ -5,25 +5,22 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
 from tests.browser_client import Browser
 from tests.command_line import run_command
 from tests.flows.balancer import balancing
 from tests.ports import free_ports
+from tests.processes import wait_until_it_answers
 
 API = "https://notes.example"
 CALLBACK = "http://localhost:3999/callback"
 SIGNED_OUT = "http://localhost:3999/signed-out"
 USERNAME = "ann"
 PASSWORD = "correct horse battery staple"
-START_SECONDS = 60  # a hang, not a speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +108,8 @@ class Node:
                 command, env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         try:
-            self._wait_until_ready(self._process)
+            ready = f"http://127.0.0.1:{self.port}/readyz"
+            wait_until_it_answers(self._process, ready, status=200, log=self._log.read_text)
         except BaseException:
             self.kill()
             raise
@@ -127,13 +125,3 @@ class Node:
         assert self._process is not None
         self._process.terminate()
         assert self._process.wait(timeout=30) == 0, self._log.read_text()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert process.poll() is None, self._log.read_text()
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"not ready after {START_SECONDS} s: {self._log.read_text()}")

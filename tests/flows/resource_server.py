@@ -7,10 +7,8 @@ verifier asks for a status list again.
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
-import httpx2
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,8 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authserver_verifier import AccessToken, Verifier, status_list
-
-START_SECONDS = 30  # a hang, not a speed
+from tests.processes import wait_until_it_answers
 
 
 def create_app(issuer: str, audience: str) -> Starlette:
@@ -40,22 +37,11 @@ def running_resource_server(issuer: str, audience: str, port: int, seconds: floa
     process = subprocess.Popen([sys.executable, "-m", "tests.flows.resource_server", *arguments])
     try:
         url = f"http://127.0.0.1:{port}/"
-        _wait_until_listening(process, url)
+        wait_until_it_answers(process, url, status=401)
         yield url
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _wait_until_listening(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the resource server ended"
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(url).status_code == 401:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the resource server does not answer")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import pytest
 from tests.browser_client import Browser
 from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet, sign_in
 from tests.ports import free_ports
+from tests.processes import wait_until_it_answers
 
 SAMPLE = Path(__file__).parents[2] / "clients" / "web_app" / "app.py"
 SCOPE = "openid profile email notes:read"
@@ -70,24 +71,11 @@ def address(fleet: Fleet) -> Iterator[str]:
     command = [sys.executable, str(SAMPLE), *(f"--{name}={value}" for name, value in options.items())]
     process = subprocess.Popen(command, env=os.environ | {"CLIENT_SECRET": created["client_secret"]})
     try:
-        _wait_for(process, f"{url}/healthz")
+        wait_until_it_answers(process, f"{url}/healthz", status=200)
         yield url
     finally:
         process.terminate()
         process.wait(timeout=10)
-
-
-def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None
-        try:
-            assert httpx2.get(url).json() == {"status": "ok"}
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the app did not come up")
 
 
 @pytest.fixture

@@ -3,17 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from tests.ports import free_ports
+from tests.processes import wait_until_it_answers
 
 CLIENTS = Path(__file__).parents[2] / "clients"
-START_SECONDS = 30  # a hang, not a speed
 
 
 class Sample:
@@ -30,16 +28,7 @@ class Sample:
 
     def wait(self, path: str = "/healthz") -> None:
         """Wait until it answers."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            assert self.process.poll() is None, self.process.stdout.read()
-            try:
-                self.http.get(path)
-            except httpx2.ConnectError:
-                time.sleep(0.05)
-            else:
-                return
-        pytest.fail("the sample did not come up")
+        wait_until_it_answers(self.process, f"{self.url}{path}", log=self.process.stdout.read)
 
     def get(self, path: str, token: str | None = None, scheme: str = "Bearer") -> httpx2.Response:
         """Ask it with a token, or without."""

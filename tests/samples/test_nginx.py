@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,11 +14,11 @@ import pytest
 
 from authserver_verifier.testing import FakeIssuer, ProofKey
 from tests.ports import free_ports
+from tests.processes import wait_until_it_answers
 from tests.samples.process import CLIENTS, Sample, python
 
 pytestmark = pytest.mark.timeout(300)  # programs start one after the other
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-START_SECONDS = 30
 
 
 def configuration(front, verifier, application):
@@ -75,7 +74,7 @@ def running_nginx(issuer, application, folder):
         file.write_text(configuration(port, verifier.url.rpartition(":")[2], application))
         with subprocess.Popen([NGINX, "-p", folder, "-c", file], stderr=subprocess.PIPE) as nginx:
             try:
-                wait(url, nginx)
+                wait_until_it_answers(nginx, url, log=nginx.stderr.read)
                 yield url, verifier
                 nginx.terminate()
                 nginx.wait(timeout=30)
@@ -90,17 +89,6 @@ def front(issuer, application, tmp_path_factory):
     """The address of nginx; with it run the verifying program and the application behind."""
     with running_nginx(issuer, application, tmp_path_factory.mktemp("nginx")) as (url, _):
         yield url
-
-
-def wait(url, nginx):
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert nginx.poll() is None, nginx.stderr.read()
-        try:
-            return httpx2.get(url, trust_env=False)
-        except httpx2.ConnectError:
-            time.sleep(0.05)
-    pytest.fail("nginx did not come up")
 
 
 @pytest.fixture
