@@ -23,7 +23,7 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-again test-fast test-faults test-browser test-browser-full check bench fmt messages lock audit
+.PHONY: help run install test test-again test-fast test-faults test-browser test-browser-again test-browser-full check bench fmt messages lock audit
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-26s%s\n", $$1, $$2 }'
@@ -49,6 +49,9 @@ test-faults: $(VENV)/.installed-test ## the long faults: make test-faults F="--f
 
 test-browser: $(VENV)/.installed-browser ## click through the demo in Chromium
 	$(BIN)/pytest -m "browser and not full" tests
+
+test-browser-again: $(VENV)/.installed-browser ## what failed last of these, in the order of the files
+	$(BIN)/pytest --last-failed --last-failed-no-failures none -p no:randomly -m "browser and not full" tests
 
 test-browser-full: $(VENV)/.installed-browser ## the same with every page in every width, colour and language
 	$(BIN)/pytest -m "browser and not full" tests
