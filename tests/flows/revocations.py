@@ -11,7 +11,7 @@ import httpx2
 
 from authserver.jose.compact import encode_base64url
 from tests.browser_client import Browser
-from tests.flows.fleet import CALLBACK, Fleet, sign_in
+from tests.flows.fleet import ANSWER_SECONDS, CALLBACK, Fleet, sign_in
 
 ASK_EVERY = 0.2  # seconds between two requests with one token
 GIVE_UP_AFTER = 60.0
@@ -25,9 +25,9 @@ async def measure_revocations(fleet: Fleet, resource_server: str, count: int, sp
     """
     created = fleet.create_client("Revoked", "web", METADATA, "--first-party")
     limits = httpx2.Limits(max_connections=20)
-    async with httpx2.AsyncClient(base_url=fleet.issuer, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=fleet.issuer, timeout=ANSWER_SECONDS) as http:
         tokens = await _fetch_tokens(fleet, http, created, count)
-        async with httpx2.AsyncClient(limits=limits, timeout=30) as api:
+        async with httpx2.AsyncClient(limits=limits, timeout=ANSWER_SECONDS) as api:
             await asyncio.gather(*(_ask_once(api, resource_server, token) for token in tokens))
             delays = [spread * number / count for number in range(count)]
             return await asyncio.gather(

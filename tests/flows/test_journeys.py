@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, KeySet
 from joserfc.jwt import decode, encode
 
 from tests.browser_client import Browser
-from tests.flows.fleet import API, CALLBACK, SIGNED_OUT, USERNAME, Fleet, sign_in
+from tests.flows.fleet import ANSWER_SECONDS, API, CALLBACK, SIGNED_OUT, USERNAME, Fleet, sign_in
 
 SCOPE = "openid profile email offline_access notes:read"
 WEB = {
@@ -30,7 +30,7 @@ WEB = {
 async def http(fleet: Fleet) -> AsyncIterator[httpx2.AsyncClient]:
     """Give a client that makes a new connection for each request, so that requests visit every node in turn."""
     limits = httpx2.Limits(max_keepalive_connections=0)
-    async with httpx2.AsyncClient(base_url=fleet.issuer, limits=limits) as client:
+    async with httpx2.AsyncClient(base_url=fleet.issuer, limits=limits, timeout=ANSWER_SECONDS) as client:
         yield client
 
 

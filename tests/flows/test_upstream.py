@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser_client import Browser
 from tests.features.account_pages import hidden, main_text
-from tests.flows.fleet import CALLBACK, PASSWORD, USERNAME, Fleet, running_fleet, sign_in
+from tests.flows.fleet import ANSWER_SECONDS, CALLBACK, PASSWORD, USERNAME, Fleet, running_fleet, sign_in
 from tests.oauth.examples import CHALLENGE, VERIFIER
 from tests.ports import free_ports
 from tests.server import answer_of, basic
@@ -84,7 +84,7 @@ class Person:
 
 @pytest.fixture
 async def person(two: Two) -> AsyncIterator[Person]:
-    async with httpx2.AsyncClient() as one, httpx2.AsyncClient() as other:
+    async with httpx2.AsyncClient(timeout=ANSWER_SECONDS) as one, httpx2.AsyncClient(timeout=ANSWER_SECONDS) as other:
         yield Person(here=Browser(one, two.here.issuer), there=Browser(other, two.there.issuer))
 
 
@@ -106,7 +106,7 @@ async def test_an_account_here_is_linked_by_its_owner_only_and_then_the_app_s_si
     page = await person.here.open(await sign_in(person.there, away.headers["location"]))
     assert "The account is linked." in main_text(page)
 
-    async with httpx2.AsyncClient() as fresh:
+    async with httpx2.AsyncClient(timeout=ANSWER_SECONDS) as fresh:
         other = Person(here=Browser(fresh, two.here.issuer), there=person.there)
         done = await other.through(await other.here.open(two.request()))
         answer = answer_of(done)

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.browser_client import Browser
-from tests.flows.fleet import API, PASSWORD, USERNAME, Fleet, sign_in
+from tests.flows.fleet import ANSWER_SECONDS, API, PASSWORD, USERNAME, Fleet, sign_in
 from tests.ports import free_ports
 from tests.processes import wait_until_it_answers
 
@@ -80,7 +80,10 @@ def address(fleet: Fleet) -> Iterator[str]:
 
 @pytest.fixture
 async def window(fleet: Fleet, address: str) -> AsyncIterator[Window]:
-    async with httpx2.AsyncClient(base_url=address) as app, httpx2.AsyncClient() as http:
+    async with (
+        httpx2.AsyncClient(base_url=address, timeout=ANSWER_SECONDS) as app,
+        httpx2.AsyncClient(timeout=ANSWER_SECONDS) as http,
+    ):
         yield Window(app=app, issuer=Browser(http, fleet.issuer))
 
 
