@@ -19,7 +19,7 @@ from authserver.oauth.second_factor_rules import ACR_TWO_FACTORS, strengthen
 from authserver.oauth.values import User
 from authserver.sealing.opaque import Prefix, hash_secret, new_secret
 from authserver.steps.audit_trail import record
-from authserver.steps.decided import decide
+from authserver.steps.decided import decide_for_good
 from authserver.steps.even_time import even_time
 from authserver.steps.granting import Basis, begin_grant, build_authorization, with_places
 from authserver.steps.login import ACR_PASSWORD, AMR_PASSWORD, confirm
@@ -148,14 +148,7 @@ async def finish_app_sign_in_by_passkey(
 
 async def _begin(call: Call, work: Callable[[Tx], Awaitable[Authorization]]) -> Authorization:
     """Return what ``work`` makes of a passkey. A refusal commits: the challenge stays used."""
-
-    async def attempt(tx: Tx) -> Authorization | OAuthError:
-        try:
-            return await work(tx)
-        except OAuthError as error:
-            return error
-
-    return await with_places(call, partial(decide, call.services.engine, attempt))
+    return await with_places(call, partial(decide_for_good, call.services.engine, work))
 
 
 async def _get_waiting(client: Client, auth_session: str, tx: Tx) -> PendingSignIn:

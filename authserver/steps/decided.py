@@ -23,3 +23,15 @@ async def decide(engine: Engine, work: Callable[[Tx], Awaitable[T | OAuthError]]
     if isinstance(decided, OAuthError):
         raise decided
     return decided
+
+
+async def decide_for_good(engine: Engine, work: Callable[[Tx], Awaitable[T]]) -> T:
+    """Return the same where a refusal that ``work`` raises commits too, whatever it has written by then."""
+
+    async def attempt(tx: Tx) -> T | OAuthError:
+        try:
+            return await work(tx)
+        except OAuthError as refusal:
+            return refusal
+
+    return await decide(engine, attempt)

@@ -47,7 +47,9 @@ def has_already(if_none_match: str | None, etag: str) -> bool:
     >>> [has_already(tags, '"a"') for tags in ('"b", W/"a"', "*", '"b"', None)]
     [True, True, False, False]
     """
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    if if_none_match is None:
+        return False
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return etag in known or "*" in known
 
 

@@ -10,6 +10,7 @@ from authserver.oauth.params import printable
 from authserver.oauth.values import Authorization
 from authserver.steps.client_auth import authenticate_client, claim_proof, spend_proof
 from authserver.steps.code_decisions import decide_on_code
+from authserver.steps.decided import decide_for_good
 from authserver.steps.grant_decisions import decide_on_grant
 from authserver.steps.issue import issue
 
@@ -64,14 +65,8 @@ async def decide(
     if isinstance(prepared, PreparedOnCode):
         return await decide_on_code(call, caller, prepared.code_hash, prepared.decide)
 
-    async def claim_and_decide(tx: Tx) -> Authorization | OAuthError:
-        try:
-            await claim_proof(tx, caller)
-            return await prepared.decide(call, tx, caller.client)
-        except OAuthError as refusal:  # returned, so that the transaction commits: an OAuthError is an answer
-            return refusal
+    async def claim_and_decide(tx: Tx) -> Authorization:
+        await claim_proof(tx, caller)
+        return await prepared.decide(call, tx, caller.client)
 
-    decided = await call.services.engine.retrying(claim_and_decide)  # leases nothing until a statement runs
-    if isinstance(decided, OAuthError):
-        raise decided
-    return decided
+    return await decide_for_good(call.services.engine, claim_and_decide)  # leases nothing until a statement runs
